@@ -1,0 +1,52 @@
+"""Acts on API keys: issue and revoke."""
+
+import secrets
+import string
+
+from django.db import connection, transaction
+
+from apps.access.keys import secret_hash
+from apps.access.models import ApiKey
+from apps.accounts.selectors import account_get
+from apps.events.facts import EventRow, Origin, Topic
+from apps.events.services import event_append
+from apps.primitives.clock import utc_now
+from apps.primitives.errors import NotFound
+
+_KEY_ALPHABET = string.ascii_uppercase + string.digits
+
+
+@transaction.atomic
+def api_key_issue(*, account_id: int, label: str = "", origin: Origin) -> tuple[str, str]:
+    """Create a key pair and return ``(key_id, secret)``; the secret cannot be read again."""
+    account = account_get(account_id)
+    key_id = "OB" + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(18))
+    secret = secrets.token_urlsafe(30)
+    ApiKey.objects.create(key_id=key_id, secret_hash=secret_hash(secret), account_id=account_id, label=label)
+    _key_event("API_KEY_ISSUED", key_id, account.account_id, account.user_id, origin)
+    return key_id, secret
+
+
+@transaction.atomic
+def api_key_revoke(*, key_id: str, origin: Origin) -> None:
+    """Make a key useless from now on; raises ``NotFound`` when it is unknown or already revoked."""
+    key = ApiKey.objects.select_for_update().filter(pk=key_id, revoked_at=None).first()
+    if key is None:
+        raise NotFound("unknown_key", f"There is no live key {key_id}.")
+    key.revoked_at = utc_now()
+    key.save(update_fields=["revoked_at"])
+    account = account_get(key.account_id)
+    _key_event("API_KEY_REVOKED", key_id, account.account_id, account.user_id, origin)
+
+
+def _key_event(event_type: str, key_id: str, account_id: int, user_id: int, origin: Origin) -> None:
+    row = EventRow(
+        topic=Topic.ACCOUNTS,
+        event_type=event_type,
+        user_id=user_id,
+        account_id=account_id,
+        data={"key_id": key_id, "account_id": account_id},
+        metadata=origin.metadata(),
+    )
+    with connection.cursor() as cursor:
+        event_append(cursor, [row])

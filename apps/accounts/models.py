@@ -1,0 +1,83 @@
+"""Who trades: the person who signs in, and the account that holds the money."""
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models.functions import Now
+
+
+class User(AbstractUser):
+    """A person or a machine that can sign in; ``user_id`` everywhere is this row's id."""
+
+    id = models.BigAutoField(primary_key=True)
+
+    class Meta:
+        db_table = "users"
+
+    def __str__(self) -> str:
+        return self.username
+
+
+class AccountType(models.TextChoices):
+    CASH = "CASH"
+    MARGIN = "MARGIN"
+    HOUSE = "HOUSE"
+
+
+class AccountStatus(models.TextChoices):
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    CLOSED = "CLOSED"
+
+
+class Account(models.Model):
+    """One customer's (or the house's) cash account; every balance change adds one to ``version``."""
+
+    account_id = models.BigAutoField(primary_key=True)
+    user = models.OneToOneField(User, on_delete=models.PROTECT, related_name="account")
+    account_type = models.CharField(max_length=20, choices=AccountType.choices)
+    currency = models.CharField(max_length=3, db_default="USD")
+    cash_balance = models.DecimalField(max_digits=15, decimal_places=2, db_default=0)
+    unsettled_cash = models.DecimalField(max_digits=15, decimal_places=2, db_default=0)
+    buying_power = models.DecimalField(max_digits=15, decimal_places=2, db_default=0)
+    margin_used = models.DecimalField(max_digits=15, decimal_places=2, db_default=0)
+    account_status = models.CharField(
+        max_length=20, choices=AccountStatus.choices, db_default=AccountStatus.ACTIVE
+    )
+    simulated = models.BooleanField(db_default=False)
+    event_seq = models.BigIntegerField(db_default=0)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+    version = models.IntegerField(db_default=0)
+
+    class Meta:
+        db_table = "accounts"
+        indexes = [
+            models.Index("user_id", name="idx_user"),
+            models.Index("account_status", name="idx_status"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="accounts_cash_not_negative",
+                condition=~models.Q(account_type="CASH") | models.Q(cash_balance__gte=0),
+            ),
+            models.CheckConstraint(
+                name="accounts_type_known",
+                condition=models.Q(account_type__in=["CASH", "MARGIN", "HOUSE"]),
+            ),
+            models.CheckConstraint(
+                name="accounts_status_known",
+                condition=models.Q(account_status__in=["ACTIVE", "SUSPENDED", "CLOSED"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.account_number
+
+    @property
+    def account_number(self) -> str:
+        return account_number(self.account_id)
+
+
+def account_number(account_id: int) -> str:
+    """Return the number a customer reads out on the telephone."""
+    return f"OB{account_id:08d}"

@@ -1,0 +1,64 @@
+"""What an event is: its topics, its origin, and the row that every storey hands to ``event_append``."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+
+class Topic(StrEnum):
+    """The specification's topics; ``audit-log`` carries every event of the others as well."""
+
+    ORDERS = "orders-events"
+    TRADES = "trades-events"
+    ACCOUNTS = "account-events"
+    RISK = "risk-events"
+    AUDIT = "audit-log"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who asked, from where: the specification's event metadata."""
+
+    ip_address: str | None = None
+    user_agent: str | None = None
+    session_id: str | None = None
+    actor_id: int | None = None
+
+    def metadata(self) -> dict[str, Any]:
+        return {
+            "ip_address": self.ip_address,
+            "user_agent": self.user_agent,
+            "session_id": self.session_id,
+            **({"actor_id": self.actor_id} if self.actor_id is not None else {}),
+        }
+
+
+SYSTEM = Origin(user_agent="openbell")
+"""The origin of what the system does by itself (matching, settlement, expiry)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One fact to append. ``account_seq`` is set by the writers that hold the account's row only."""
+
+    topic: Topic
+    event_type: str
+    user_id: int
+    data: dict[str, Any]
+    account_id: int | None = None
+    account_seq: int | None = None
+    metadata: dict[str, Any] = field(default_factory=SYSTEM.metadata)
+
+
+def _json_default(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(format(value, "f"))
+    raise TypeError(f"{type(value).__name__} cannot be written to an event")
+
+
+def json_text(value: Any) -> str:
+    """Write JSON in which a Decimal is an exact JSON number; binary floats never arise."""
+    return orjson.dumps(value, default=_json_default).decode()

@@ -1,0 +1,93 @@
+"""Acts on instruments: list, set a price, halt, and the set-based write of last prices."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+
+from apps.instruments.models import Instrument, InstrumentPrice, PriceBand, TickSize
+from apps.primitives.clock import utc_now
+from apps.primitives.errors import Conflict, NotFound
+
+DEFAULT_BAND_BPS = 1_000
+"""Openbell's own collar of 10 % for a market that has no row yet; operations change the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastPrice:
+    """What one batch did to a symbol's prices of the day."""
+
+    symbol: str
+    trade_date: date
+    first: Decimal
+    high: Decimal
+    low: Decimal
+    last: Decimal
+    volume: int
+
+
+_LAST_PRICES_SQL = """
+UPDATE instrument_prices AS p SET
+    prev_close = CASE WHEN p.trade_date = v.trade_date THEN p.prev_close ELSE p.last_price END,
+    day_open   = CASE WHEN p.trade_date = v.trade_date THEN coalesce(p.day_open, v.first) ELSE v.first END,
+    day_high   = CASE WHEN p.trade_date = v.trade_date THEN greatest(p.day_high, v.high) ELSE v.high END,
+    day_low    = CASE WHEN p.trade_date = v.trade_date THEN least(p.day_low, v.low) ELSE v.low END,
+    day_volume = CASE WHEN p.trade_date = v.trade_date THEN p.day_volume + v.volume ELSE v.volume END,
+    last_price = v.last,
+    trade_date = v.trade_date,
+    updated_at = clock_timestamp()
+FROM unnest(%s::text[], %s::date[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::bigint[])
+     AS v (symbol, trade_date, first, high, low, last, volume)
+WHERE p.symbol = v.symbol
+"""
+
+
+def last_prices_write(cursor: Any, rows: Sequence[LastPrice]) -> None:
+    """Write the prices that a booked batch made, in its transaction."""
+    if rows:
+        columns = zip(*((r.symbol, r.trade_date, r.first, r.high, r.low, r.last, r.volume) for r in rows), strict=True)
+        cursor.execute(_LAST_PRICES_SQL, [list(column) for column in columns])
+
+
+@transaction.atomic
+def instrument_add(
+    *, symbol: str, name: str, exchange: str, price: Decimal, trade_date: date, simulated: bool = False
+) -> Instrument:
+    """List a share with a starting price; an instrument that is listed already is returned as it is."""
+    instrument, created = Instrument.objects.get_or_create(
+        symbol=symbol, defaults={"name": name, "exchange": exchange, "simulated": simulated}
+    )
+    if created:
+        InstrumentPrice.objects.create(
+            symbol=symbol, last_price=price, prev_close=price, trade_date=trade_date
+        )
+    return instrument
+
+
+def market_rules_default(effective_from: date) -> None:
+    """Write the first rows of the dated rules: Rule 612 ticks and the default price band."""
+    for price_from, increment in (("0.0001", "0.0001"), ("1.0000", "0.0100")):
+        TickSize.objects.get_or_create(
+            effective_from=effective_from,
+            price_from=Decimal(price_from),
+            defaults={"increment": Decimal(increment)},
+        )
+    PriceBand.objects.get_or_create(
+        effective_from=effective_from, symbol="", defaults={"limit_bps": DEFAULT_BAND_BPS}
+    )
+
+
+def halt_set(*, symbol: str, halted: bool, reason: str) -> Instrument:
+    """Mark a symbol halted or trading inside the caller's transaction; raises ``Conflict`` when it is so already."""
+    row = Instrument.objects.select_for_update().filter(symbol=symbol).first()
+    if row is None:
+        raise NotFound("unknown_symbol", f"There is no instrument {symbol}.")
+    if row.halted == halted:
+        raise Conflict("halt_unchanged", f"{symbol} is already {'halted' if halted else 'trading'}.")
+    row.halted, row.halt_reason = halted, reason if halted else ""
+    row.halted_at = utc_now() if halted else None
+    row.save(update_fields=["halted", "halt_reason", "halted_at"])
+    return row

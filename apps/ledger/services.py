@@ -1,0 +1,129 @@
+"""The one way to write the ledger, and the one way to change an account's figures with it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+ZERO = Decimal("0.00")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a journal entry, in dollars and cents; ``balance_after`` is None for house accounts."""
+
+    entry_id: int
+    account_id: int
+    user_id: int
+    transaction_type: str
+    amount: Decimal
+    balance_after: Decimal | None
+    reference_id: int | None
+    description: str
+    created_at: datetime
+
+
+_COLUMNS = (
+    "entry_id, account_id, user_id, transaction_type, amount, balance_after, reference_id, "
+    "description, created_at"
+)
+
+
+class Unbalanced(RuntimeError):
+    """A journal entry's lines do not sum to zero: a defect, never a customer's mistake."""
+
+
+class VersionMismatch(RuntimeError):
+    """An account changed since it was read; the transaction must be rolled back and tried again."""
+
+
+def entries_post(cursor: Any, lines: Sequence[Line]) -> None:
+    """Append journal entries in the caller's transaction; raises ``Unbalanced`` when one does not sum to zero."""
+    sums: dict[int, Decimal] = {}
+    for line in lines:
+        sums[line.entry_id] = sums.get(line.entry_id, ZERO) + line.amount
+    wrong = {entry: total for entry, total in sums.items() if total}
+    if wrong:
+        raise Unbalanced(f"journal entries that do not sum to zero: {wrong}")
+    if not lines:
+        return
+    with cursor.copy(f"COPY transactions ({_COLUMNS}) FROM STDIN") as copy:
+        for line in lines:
+            copy.write_row(
+                (
+                    line.entry_id,
+                    line.account_id,
+                    line.user_id,
+                    line.transaction_type,
+                    line.amount,
+                    line.balance_after,
+                    line.reference_id,
+                    line.description,
+                    line.created_at,
+                )
+            )
+
+
+@dataclass(slots=True)
+class BalanceState:
+    """One account's figures while they are being changed, with the version they were read at."""
+
+    account_id: int
+    user_id: int
+    account_type: str
+    version: int
+    cash_balance: Decimal
+    unsettled_cash: Decimal
+    event_seq: int
+
+    def move(self, amount: Decimal, unsettled: Decimal = ZERO) -> None:
+        """Add ``amount`` to the cash and ``unsettled`` to what settles later."""
+        self.cash_balance += amount
+        self.unsettled_cash += unsettled
+
+    def event_seq_next(self) -> int:
+        """Return the next number of this account's event stream, without gaps."""
+        self.event_seq += 1
+        return self.event_seq
+
+    @property
+    def buying_power(self) -> Decimal:
+        return max(self.cash_balance, ZERO)
+
+
+_READ_SQL = """
+SELECT account_id, user_id, account_type, version, cash_balance, unsettled_cash, event_seq
+FROM accounts WHERE account_id = ANY(%s) ORDER BY account_id
+"""
+
+_WRITE_SQL = """
+UPDATE accounts AS a SET
+    cash_balance = v.cash_balance, unsettled_cash = v.unsettled_cash, buying_power = v.buying_power,
+    event_seq = v.event_seq, version = a.version + 1, updated_at = clock_timestamp()
+FROM unnest(%s::bigint[], %s::int[], %s::numeric[], %s::numeric[], %s::numeric[], %s::bigint[])
+     AS v (account_id, version, cash_balance, unsettled_cash, buying_power, event_seq)
+WHERE a.account_id = v.account_id AND a.version = v.version
+"""
+
+
+def balances_read(
+    cursor: Any, account_ids: Iterable[int], *, for_update: bool = False
+) -> dict[int, BalanceState]:
+    """Return accounts' figures and versions; ``for_update`` locks the rows in key order."""
+    lock = " FOR NO KEY UPDATE" if for_update else ""
+    cursor.execute(_READ_SQL + lock, [sorted(set(account_ids))])
+    return {row[0]: BalanceState(*row) for row in cursor.fetchall()}
+
+
+def balances_write(cursor: Any, states: Sequence[BalanceState]) -> None:
+    """Write figures under the specification's version check; raises ``VersionMismatch``."""
+    if not states:
+        return
+    rows = [
+        (s.account_id, s.version, s.cash_balance, s.unsettled_cash, s.buying_power, s.event_seq)
+        for s in sorted(states, key=lambda s: s.account_id)
+    ]
+    cursor.execute(_WRITE_SQL, [list(column) for column in zip(*rows, strict=True)])
+    if cursor.rowcount != len(rows):
+        raise VersionMismatch(f"{len(rows) - cursor.rowcount} of {len(rows)} accounts changed meanwhile")

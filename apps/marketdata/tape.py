@@ -1,0 +1,166 @@
+"""The live tape: after each commit, trades, top of book and depth go to Redis, best effort and conflated."""
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from redis import Redis
+from redis.exceptions import RedisError
+
+from apps.instruments.selectors import InstrumentView, instrument_list, market_session
+from apps.matching.messages import Batch, Booked
+from apps.primitives.clock import iso, utc_now
+from apps.primitives.money import units_to_price
+
+logger = logging.getLogger(__name__)
+
+DEPTH_LEVELS = 10
+FRAME_INTERVAL_S = 0.05
+"""At most twenty frames a second and symbol; what is left over is sent by ``flush`` within one interval."""
+
+RETRY_S = 1.0
+
+
+def tape_channel(symbol: str) -> str:
+    """Return the Redis channel of a symbol's frames."""
+    return f"md:{symbol}"
+
+
+def tape_key(symbol: str) -> str:
+    """Return the Redis key of a symbol's newest frame."""
+    return f"md:last:{symbol}"
+
+
+@dataclass(slots=True)
+class DayFigures:
+    """A symbol's prices of the day as the tape shows them."""
+
+    trade_date: date
+    last: Decimal | None
+    prev_close: Decimal | None
+    open: Decimal | None
+    high: Decimal | None
+    low: Decimal | None
+    volume: int
+
+    def trade(self, price: Decimal, quantity: int, trade_date: date) -> None:
+        if trade_date != self.trade_date:
+            self.trade_date, self.prev_close = trade_date, self.last
+            self.open = self.high = self.low = None
+            self.volume = 0
+        self.last = price
+        self.open = self.open or price
+        self.high = max(self.high or price, price)
+        self.low = min(self.low or price, price)
+        self.volume += quantity
+
+
+def _figures(view: InstrumentView) -> DayFigures:
+    return DayFigures(
+        trade_date=market_session().trade_date,
+        last=view.last_price,
+        prev_close=view.prev_close,
+        open=view.day_open,
+        high=view.day_high,
+        low=view.day_low,
+        volume=view.day_volume,
+    )
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else format(value, "f")
+
+
+def _levels(levels: list[tuple[int, int, int]]) -> list[list[Any]]:
+    return [[_text(units_to_price(price)), quantity] for price, quantity, _ in levels]
+
+
+class Tape:
+    """Publishes frames for the symbols that a batch touched; losing Redis loses frames, never trades."""
+
+    def __init__(self, redis: "Redis[bytes]") -> None:
+        self.redis = redis
+        self.figures: dict[str, DayFigures] = {}
+        self.seqs: dict[str, int] = {}
+        self.trades: dict[str, list[dict[str, Any]]] = {}
+        self.dirty: dict[str, int] = {}
+        self.sent_at: dict[str, float] = {}
+        self.broken_until = 0.0
+
+    def tell(self, engine: Any, symbols: dict[int, str], batch: Batch, booked: Booked) -> None:
+        """Take in one committed batch and publish what is due."""
+        trade_date = market_session(batch.transact_time).trade_date
+        at = iso(batch.transact_time)
+        for command in batch.commands:
+            self.dirty[command.symbol] = command.instrument_id
+        for trade in booked.trades:
+            symbol, price = symbols[trade.symbol_id], units_to_price(trade.price_units)
+            self._figures_of(symbol).trade(price, trade.quantity, trade_date)
+            frame = {
+                "i": trade.trade_id,
+                "p": _text(price),
+                "s": trade.quantity,
+                "side": trade.aggressor_side,
+                "t": at,
+            }
+            self.trades.setdefault(symbol, []).append(frame)
+        self.flush(engine)
+
+    def flush(self, engine: Any) -> None:
+        """Publish every symbol whose interval has passed."""
+        now = time.monotonic()
+        if now < self.broken_until:
+            return
+        due = [s for s in self.dirty if now - self.sent_at.get(s, 0.0) >= FRAME_INTERVAL_S]
+        if not due:
+            return
+        try:
+            self._publish(engine, due)
+        except RedisError as error:
+            self.broken_until = now + RETRY_S
+            logger.warning("the tape is interrupted: %s", error)
+            return
+        for symbol in due:
+            self.sent_at[symbol] = now
+            self.dirty.pop(symbol)
+            self.trades.pop(symbol, None)
+
+    def announce(self, engine: Any, symbols: dict[int, str]) -> None:
+        """Mark every symbol for publishing, so that readers have a book right after a start."""
+        self.dirty.update({symbol: symbol_id for symbol_id, symbol in symbols.items()})
+        self.flush(engine)
+
+    def _publish(self, engine: Any, due: list[str]) -> None:
+        with self.redis.pipeline(transaction=False) as pipe:
+            for symbol in due:
+                frame = self._frame(engine, symbol)
+                pipe.publish(tape_channel(symbol), orjson.dumps(frame))
+                pipe.set(tape_key(symbol), orjson.dumps({**frame, "trades": []}))
+            pipe.execute()
+
+    def _frame(self, engine: Any, symbol: str) -> dict[str, Any]:
+        bids, asks = engine.depth(self.dirty[symbol], DEPTH_LEVELS)
+        figures = self._figures_of(symbol)
+        self.seqs[symbol] = self.seqs.get(symbol, time.time_ns() // 1_000_000) + 1
+        return {
+            "S": symbol,
+            "seq": self.seqs[symbol],
+            "t": iso(utc_now()),
+            "trades": self.trades.get(symbol, [])[-500:],
+            "book": {"bids": _levels(bids), "asks": _levels(asks)},
+            "last": _text(figures.last),
+            "prev_close": _text(figures.prev_close),
+            "open": _text(figures.open),
+            "high": _text(figures.high),
+            "low": _text(figures.low),
+            "volume": figures.volume,
+        }
+
+    def _figures_of(self, symbol: str) -> DayFigures:
+        if symbol not in self.figures:
+            self.figures[symbol] = _figures(instrument_list([symbol])[0])
+        return self.figures[symbol]

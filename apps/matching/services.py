@@ -1,0 +1,40 @@
+"""Acts on the queue: append a command in the caller's transaction, and wake the runner after it commits."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from django_redis import get_redis_connection
+from redis.exceptions import RedisError
+
+from apps.matching.messages import COMMAND_COLUMNS, Command
+
+logger = logging.getLogger(__name__)
+
+_QUEUED_COLUMNS = COMMAND_COLUMNS.removeprefix("command_id, ").removesuffix(", created_at")
+
+
+def wake_channel(matching_partition: int) -> str:
+    """Return the Redis channel that wakes the runner of a matching partition."""
+    return f"matching:wake:{matching_partition}"
+
+
+def command_append(cursor: Any, matching_partition: int, commands: Sequence[Command]) -> None:
+    """Queue commands in the transaction that ``cursor`` is in; ids and times are drawn by the database."""
+    row = "(" + ", ".join(["%s"] * 14) + ")"
+    values: list[Any] = []
+    for command in commands:
+        values += [matching_partition, *command[1:-1]]
+    cursor.execute(
+        f"INSERT INTO order_commands (matching_partition, {_QUEUED_COLUMNS}) VALUES "
+        + ", ".join([row] * len(commands)),
+        values,
+    )
+
+
+def matching_wake(matching_partition: int) -> None:
+    """Wake the runner: a hint, never the truth. A lost one costs at most one poll interval."""
+    try:
+        get_redis_connection("default").publish(wake_channel(matching_partition), b"1")
+    except RedisError as error:
+        logger.warning("wake-up of matching partition %s was lost: %s", matching_partition, error)

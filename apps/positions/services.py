@@ -1,0 +1,71 @@
+"""The one way to write positions: set-based, on the caller's cursor, with the figures worked out before."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from apps.primitives.money import cost_average
+
+ZERO = Decimal("0.00")
+
+
+@dataclass(slots=True)
+class PositionState:
+    """One position while it is being changed; it is read and written under the booking gate."""
+
+    account_id: int
+    user_id: int
+    symbol: str
+    quantity: int = 0
+    average_cost: Decimal = field(default=Decimal("0.0000"))
+    realized_pnl: Decimal = ZERO
+
+    def buy(self, quantity: int, value: Decimal) -> None:
+        """Add shares that cost ``value``; the average cost moves."""
+        cost = self.average_cost * self.quantity + value
+        self.quantity += quantity
+        self.average_cost = cost_average(cost, self.quantity)
+
+    def sell(self, quantity: int, value: Decimal) -> None:
+        """Take shares away for ``value``; the average cost stays, the difference is realised."""
+        assert quantity <= self.quantity, f"account {self.account_id} would be short of {self.symbol}"
+        self.realized_pnl += (value - self.average_cost * quantity).quantize(Decimal("0.01"))
+        self.quantity -= quantity
+        if self.quantity == 0:
+            self.average_cost = Decimal("0.0000")
+
+
+_READ_SQL = """
+SELECT p.account_id, p.user_id, p.symbol, p.quantity, p.average_cost, p.realized_pnl
+FROM unnest(%s::bigint[], %s::text[]) AS k (account_id, symbol)
+JOIN positions p ON p.account_id = k.account_id AND p.symbol = k.symbol
+"""
+
+_WRITE_SQL = """
+INSERT INTO positions (account_id, user_id, symbol, quantity, average_cost, realized_pnl, updated_at)
+SELECT v.*, clock_timestamp()
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::int[], %s::numeric[], %s::numeric[]) AS v
+ON CONFLICT (account_id, symbol) DO UPDATE SET
+    quantity = excluded.quantity, average_cost = excluded.average_cost,
+    realized_pnl = excluded.realized_pnl, updated_at = excluded.updated_at
+"""
+
+
+def positions_read(cursor: Any, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], PositionState]:
+    """Return the positions of (account id, symbol) pairs that exist; the caller holds the booking gate."""
+    wanted = list(keys)
+    if not wanted:
+        return {}
+    cursor.execute(_READ_SQL, [[k[0] for k in wanted], [k[1] for k in wanted]])
+    return {(row[0], row[2]): PositionState(*row) for row in cursor.fetchall()}
+
+
+def positions_apply(cursor: Any, states: Sequence[PositionState]) -> None:
+    """Write positions as they now are, in the caller's transaction."""
+    if not states:
+        return
+    rows = [
+        (s.account_id, s.user_id, s.symbol, s.quantity, s.average_cost, s.realized_pnl) for s in states
+    ]
+    cursor.execute(_WRITE_SQL, [list(column) for column in zip(*rows, strict=True)])

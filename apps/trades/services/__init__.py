@@ -1,0 +1,1 @@
+"""Acts on trades: booking what the engine matched."""

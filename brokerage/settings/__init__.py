@@ -1,0 +1,1 @@
+"""Settings: ``base`` assembles the parts, each deployment differs from it in a few lines."""

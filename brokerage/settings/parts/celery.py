@@ -1,0 +1,37 @@
+"""Celery: the broker is a doorbell, never the truth; market times come from the calendar, beat runs in UTC."""
+
+from typing import Any
+
+from celery.schedules import crontab
+
+from brokerage.env import Environment
+
+
+def celery_settings(env: Environment) -> dict[str, Any]:
+    """Return Celery's settings and the beat table."""
+    return {
+        "MATCHING_PARTITIONS": [0],
+        "CELERY_BROKER_URL": env.redis_url,
+        "CELERY_RESULT_BACKEND": None,
+        "CELERY_TASK_IGNORE_RESULT": True,
+        "CELERY_TASK_DEFAULT_QUEUE": "default",
+        "CELERY_TIMEZONE": "UTC",
+        "CELERY_TASK_TIME_LIMIT": 3600,
+        "CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP": True,
+        "CELERY_WORKER_HIJACK_ROOT_LOGGER": False,
+        "CELERY_BEAT_SCHEDULE_FILENAME": str(env.var / "beat" / "schedule"),
+        "CELERY_BEAT_SCHEDULE": {
+            "partitions-upkeep": {
+                "task": "operations.partitions_upkeep",
+                "schedule": crontab(minute=17),
+            },
+            "settlement-run": {
+                "task": "operations.settlement_run",
+                "schedule": crontab(minute="*/5"),
+            },
+            "session-upkeep": {
+                "task": "operations.session_upkeep",
+                "schedule": 15.0,
+            },
+        },
+    }

@@ -1,0 +1,24 @@
+"""Logs: one line a fact, to standard error; the supervisor keeps each process's file."""
+
+from typing import Any
+
+from brokerage.env import Environment
+
+
+def log_settings(env: Environment) -> dict[str, Any]:
+    """Return the logging tree."""
+    return {
+        "LOGGING": {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {
+                "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+            },
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "root": {"handlers": ["stderr"], "level": "INFO"},
+            "loggers": {
+                "django.request": {"level": "ERROR"},
+                "kafka": {"level": "WARNING"},
+            },
+        },
+    }

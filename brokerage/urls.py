@@ -1,0 +1,19 @@
+"""Every address the platform answers, each handed to the edge that owns it."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from brokerage.health import healthz, readyz
+
+urlpatterns = [
+    path("healthz", healthz),
+    path("readyz", readyz),
+    path("admin/", admin.site.urls),
+    path("", include("apps.api.urls")),
+    path("", include("apps.web.urls")),
+]
+
+handler400 = "apps.api.errors.bad_request"
+handler403 = "apps.api.errors.permission_denied"
+handler404 = "apps.api.errors.not_found"
+handler500 = "apps.api.errors.server_error"
