@@ -11,6 +11,7 @@ import orjson
 from redis import Redis
 from redis.exceptions import RedisError
 
+from apps.events.relay import WAKE_CHANNEL
 from apps.instruments.selectors import InstrumentView, instrument_list, market_session
 from apps.matching.messages import Batch, Booked
 from apps.primitives.clock import iso, utc_now
@@ -108,7 +109,17 @@ class Tape:
                 "t": at,
             }
             self.trades.setdefault(symbol, []).append(frame)
+        self._wake_relay()
         self.flush(engine)
+
+    def _wake_relay(self) -> None:
+        if time.monotonic() < self.broken_until:
+            return
+        try:
+            self.redis.publish(WAKE_CHANNEL, b"1")
+        except RedisError as error:
+            self.broken_until = time.monotonic() + RETRY_S
+            logger.warning("the relay was not woken: %s", error)
 
     def flush(self, engine: Any) -> None:
         """Publish every symbol whose interval has passed."""

@@ -85,14 +85,20 @@ def commands_pack(commands: list[Command], first_seq: int, transact_time_ns: int
 
 
 def state_pack(state: BookState) -> np.ndarray:
-    """Return the records that put a partition's books back as the database knows them."""
-    last_count, order_count = len(state.last_prices), len(state.open_orders)
-    records = np.zeros(last_count + order_count + len(state.halted), dtype=codes.COMMAND_DTYPE)
-    for record, (symbol_id, (price, volume)) in zip(records, sorted(state.last_prices.items()), strict=False):
+    """Return the records that put a partition's books back as the database knows them.
+
+    Halts come before the orders: in a halted book resting orders may cross, and only there.
+    """
+    last_count, halt_count = len(state.last_prices), len(state.halted)
+    records = np.zeros(last_count + halt_count + len(state.open_orders), dtype=codes.COMMAND_DTYPE)
+    lasts, halts, orders = np.split(records, [last_count, last_count + halt_count])
+    for record, (symbol_id, (price, volume)) in zip(lasts, sorted(state.last_prices.items()), strict=True):
         record["kind"] = codes.CommandKind.RESTORE_LAST
         record["symbol_id"], record["price"], record["cum_quantity"] = symbol_id, price, volume
         record["quantity"] = 1
-    for record, order in zip(records[last_count:], state.open_orders, strict=False):
+    for record, symbol_id in zip(halts, sorted(state.halted), strict=True):
+        record["kind"], record["symbol_id"] = codes.CommandKind.HALT, symbol_id
+    for record, order in zip(orders, state.open_orders, strict=True):
         record["kind"] = codes.CommandKind.RESTORE
         record["order_id"], record["owner"] = order.order_id, order.owner
         record["price"], record["quantity"] = order.price_units, order.quantity
@@ -100,8 +106,6 @@ def state_pack(state: BookState) -> np.ndarray:
         record["side"], record["tif"] = _SIDES[order.side], _TIMES[order.time_in_force]
         record["ord_type"] = codes.OrdType.LIMIT
         record["stp"] = codes.SelfTradePrevention.CANCEL_NEWEST
-    for record, symbol_id in zip(records[last_count + order_count :], sorted(state.halted), strict=True):
-        record["kind"], record["symbol_id"] = codes.CommandKind.HALT, symbol_id
     return records
 
 

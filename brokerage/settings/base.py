@@ -26,6 +26,7 @@ APPS = [
     "channels",
     "template_partials",
     "csp",
+    "brokerage",
     "apps.primitives",
     "apps.events",
     "apps.accounts",

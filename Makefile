@@ -1,0 +1,108 @@
+# Two commands matter: `make run` starts the platform, `make test` proves it. `make help` lists the others.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PIP := $(PYTHON) -m pip --disable-pip-version-check --no-input -q
+PYTEST := $(PYTHON) -m pytest
+SUPERVISOR := $(PYTHON) -m brokerage.supervisor
+STAMPS := $(VENV)/stamps
+ENGINE_SOURCES := $(shell find engine -type f \( -path 'engine/include/*' -o -path 'engine/src/*' -o -path 'engine/bindings/*' \) 2>/dev/null) \
+	engine/pyproject.toml engine/CMakeLists.txt
+TEST_PROCESSES ?= 2
+FAULT_ROUNDS ?= 50
+LINTED := apps brokerage tests benchmarks manage.py
+
+.PHONY: help setup engine run up down status test test-fast test-faults check format bench-order-path \
+	screenshots demo-reset clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# -- setting up ----------------------------------------------------------------------------------------------
+
+setup: $(STAMPS)/runtime $(STAMPS)/engine ## Create the virtual environment, install what is pinned, build the engine
+
+engine: $(STAMPS)/engine ## Build the C++ order book and install it into the virtual environment
+
+$(STAMPS)/python:
+	@set -e; found=$$(.ci/machine python); echo "Creating $(VENV) with $$found"; \
+	test -x $(PYTHON) || "$$found" -m venv $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/runtime: requirements.txt requirements-embedded.txt constraints.txt | $(STAMPS)/python
+	@echo "Installing what the platform needs"
+	@$(PIP) install -c constraints.txt -r requirements.txt
+	@$(PIP) install --no-deps --require-hashes -r requirements-embedded.txt
+	@touch $@
+
+$(STAMPS)/dev: requirements-dev.txt constraints.txt | $(STAMPS)/runtime
+	@echo "Installing what the tests need"
+	@$(PIP) install -c constraints.txt -r requirements-dev.txt
+	@touch $@
+
+$(STAMPS)/engine: $(ENGINE_SOURCES) | $(STAMPS)/runtime
+	@.ci/machine compiler
+	@.ci/machine headers $(PYTHON)
+	@echo "Building the engine"
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PIP) install --no-build-isolation --no-deps --force-reinstall ./engine
+	@touch $@
+
+# -- running -------------------------------------------------------------------------------------------------
+
+run: setup ## Start everything and print the address and the demo logins; Ctrl-C stops it
+	@$(SUPERVISOR) run
+
+up: setup ## Start everything in the background; return when it is healthy
+	@$(SUPERVISOR) up
+
+down: ## Stop what `make up` or `make run` started; return when it has stopped
+	@test ! -x $(PYTHON) || $(SUPERVISOR) down
+
+status: ## Show the processes
+	@test ! -x $(PYTHON) || $(SUPERVISOR) status || true
+
+demo-reset: down ## Throw away the embedded data and begin with a new demo market at the next start
+	@rm -rf var/postgres var/postgres.new var/valkey var/demo.json var/secrets.json var/beat-schedule*
+	@echo "The demo's data is gone; the next start makes it anew."
+
+# -- proving -------------------------------------------------------------------------------------------------
+
+test: setup $(STAMPS)/dev ## Run every test, on a PostgreSQL and a Valkey of their own
+	@.ci/machine chromium
+	@$(PYTEST) -n $(TEST_PROCESSES) --dist loadfile tests
+
+test-fast: setup $(STAMPS)/dev ## Run the tests without browser, faults, whole stories and servers
+	@$(PYTEST) -n $(TEST_PROCESSES) --dist loadfile tests --ignore=tests/browser --ignore=tests/faults \
+		--ignore=tests/flows --ignore=tests/supervisor
+
+test-faults: setup $(STAMPS)/dev ## Kill processes in mid-flow FAULT_ROUNDS times and prove that nothing is lost
+	@OPENBELL_TEST_FAULT_ROUNDS=$(FAULT_ROUNDS) $(PYTEST) tests/faults
+
+check: setup $(STAMPS)/dev ## Lint, format, types, storeys, migrations and the architecture tests
+	@$(PYTHON) -m ruff check $(wildcard $(LINTED))
+	@$(PYTHON) -m ruff format --check $(wildcard $(LINTED))
+	@$(PYTHON) -m mypy
+	@$(VENV)/bin/lint-imports
+	@DJANGO_SETTINGS_MODULE=brokerage.settings.testing $(PYTHON) manage.py makemigrations --check --dry-run
+	@$(PYTEST) tests/architecture
+
+format: $(STAMPS)/dev ## Put imports and layout into the agreed form
+	@$(PYTHON) -m ruff check --select I --fix $(wildcard $(LINTED))
+	@$(PYTHON) -m ruff format $(wildcard $(LINTED))
+
+bench-order-path: setup ## Measure entry, matching and booking; writes var/bench/order-path.json
+	@$(PYTHON) -m benchmarks.order_path
+
+screenshots: setup $(STAMPS)/dev ## Take the desktop and phone pictures, light and dark, into var/screenshots
+	@.ci/machine chromium
+	@$(PYTEST) tests/browser
+
+clean: down ## Remove the virtual environment and everything built; the data in var/ stays
+	@rm -rf $(VENV) build engine/build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,39 @@
+"""The compiled engine behind the interface the reference shares; the only importer of `openbell_engine`."""
+
+import numpy as np
+from openbell_engine import MatchingEngine, codes, command_layout, event_layout, limits
+
+from apps.matching.codes import COMMAND_DTYPE, EVENT_DTYPE
+
+__all__ = ["NativeEngine", "codes", "command_layout", "event_layout", "limits"]
+
+DepthLevel = tuple[int, int, int]
+
+
+class NativeEngine:
+    """Run the C++ book. A RuntimeError from it is a broken invariant: end the process, do not go on."""
+
+    def __init__(self, *, max_orders: int, max_books: int) -> None:
+        self._engine = MatchingEngine(max_orders, max_books)
+
+    def process(self, commands: np.ndarray) -> np.ndarray:
+        """Apply COMMAND_DTYPE records in order and return the EVENT_DTYPE records, read-only."""
+        if commands.dtype != COMMAND_DTYPE:
+            raise ValueError("commands must be records of COMMAND_DTYPE")
+        return np.frombuffer(self._engine.process(np.ascontiguousarray(commands)), dtype=EVENT_DTYPE)
+
+    def depth(self, symbol_id: int, levels: int) -> tuple[list[DepthLevel], list[DepthLevel]]:
+        """Return bids and asks, best first, as (price in units, quantity, number of orders)."""
+        return self._engine.depth(symbol_id, levels)
+
+    def state_hash(self, symbol_id: int | None = None) -> int:
+        """Return the hash of everything that decides future matching, of one book or of all."""
+        return self._engine.state_hash(symbol_id)
+
+    def order_count(self) -> int:
+        """Return how many orders are resting in all books."""
+        return self._engine.order_count()
+
+    def last_trade(self, symbol_id: int) -> tuple[int, int, int, int] | None:
+        """Return (price in units, quantity, time in ns, volume), or None before the first trade."""
+        return self._engine.last_trade(symbol_id)

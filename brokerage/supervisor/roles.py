@@ -1,0 +1,91 @@
+"""The PostgreSQL roles and databases of an embedded server, brought to their wanted form at every start."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+DATABASES = ("openbell", "openbell_marketdata")
+GROUP = "openbell_app"
+SUPERUSER = "super"
+# Before version 17 there is no limit on a whole transaction, only on each statement.
+TRANSACTION_TIMEOUT_SINCE = 170000
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A login role: `openbell_<name>`, its attributes, and the settings each of its sessions begins with."""
+
+    name: str
+    attributes: str
+    in_group: bool
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+# A stalled web process must not stop the market: its transactions end after 250 ms whatever happens.
+WEB_SETTINGS = {
+    "transaction_timeout": "250ms",
+    "idle_in_transaction_session_timeout": "250ms",
+    "lock_timeout": "250ms",
+}
+ROLES = (
+    Role("owner", "LOGIN NOSUPERUSER CREATEDB", in_group=False),
+    Role("web", "LOGIN NOSUPERUSER NOCREATEDB", in_group=True, settings=WEB_SETTINGS),
+    Role(
+        "worker",
+        "LOGIN NOSUPERUSER NOCREATEDB",
+        in_group=True,
+        settings={"lock_timeout": "5s", "idle_in_transaction_session_timeout": "5s"},
+    ),
+    Role(
+        "runner",
+        "LOGIN NOSUPERUSER NOCREATEDB",
+        in_group=True,
+        # No idle_session_timeout: a standby waits on its one session for as long as the leader lives.
+        settings={"lock_timeout": "5s", "idle_in_transaction_session_timeout": "2s"},
+    ),
+)
+ROLE_NAMES = (SUPERUSER, *(role.name for role in ROLES))
+
+
+def roles_ensure(superuser_url: str, passwords: dict[str, str]) -> None:
+    """Create or correct every role and database; safe to repeat on a server with data."""
+    with psycopg.connect(superuser_url, autocommit=True) as connection:
+        existing = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
+        if GROUP not in existing:
+            connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(GROUP)))
+        for role in ROLES:
+            _role_ensure(connection, role, passwords[role.name], f"openbell_{role.name}" in existing)
+        present = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
+        for database in DATABASES:
+            _database_ensure(connection, database, database in present)
+
+
+def _role_ensure(connection: psycopg.Connection[Any], role: Role, password: str, exists: bool) -> None:
+    name = sql.Identifier(f"openbell_{role.name}")
+    verb = sql.SQL("ALTER" if exists else "CREATE")
+    statement = sql.SQL("{} ROLE {} {} PASSWORD {}")
+    attributes = sql.SQL(role.attributes)
+    connection.execute(statement.format(verb, name, attributes, sql.Literal(password)))
+    if role.in_group:
+        connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(GROUP), name))
+    connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(name))
+    for setting, value in _settings_supported(role.settings, connection.info.server_version).items():
+        statement = sql.SQL("ALTER ROLE {} SET {} = {}")
+        connection.execute(statement.format(name, sql.Identifier(setting), sql.Literal(value)))
+
+
+def _settings_supported(settings: dict[str, str], server_version: int) -> dict[str, str]:
+    if server_version >= TRANSACTION_TIMEOUT_SINCE or "transaction_timeout" not in settings:
+        return settings
+    others = {name: value for name, value in settings.items() if name != "transaction_timeout"}
+    return {**others, "statement_timeout": settings["transaction_timeout"]}
+
+
+def _database_ensure(connection: psycopg.Connection[Any], database: str, exists: bool) -> None:
+    name, owner, group = sql.Identifier(database), sql.Identifier("openbell_owner"), sql.Identifier(GROUP)
+    if not exists:
+        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, owner))
+    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
+    connection.execute(sql.SQL("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}").format(name, group))

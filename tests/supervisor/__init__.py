@@ -1,0 +1,1 @@
+"""The supervisor, the front and the environment, tried with real servers, sockets and signals."""

@@ -1,0 +1,1 @@
+"""What the tests share: the servers, small builders, and the whole platform as processes."""

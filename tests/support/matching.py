@@ -1,0 +1,47 @@
+"""The production runner in the test's own thread, one step at a time."""
+
+import threading
+from types import TracebackType
+
+from django.conf import settings
+from django.db import connection
+
+from apps.matching.leader import leadership_acquire
+from apps.trades.worker import runner_make
+
+
+def matching_url() -> str:
+    """Return the address of this test process's own database."""
+    host, port = connection.settings_dict["HOST"], connection.settings_dict["PORT"]
+    user, password = connection.settings_dict["USER"], connection.settings_dict["PASSWORD"]
+    return f"postgresql://{user}:{password}@{host}:{port}/{connection.settings_dict['NAME']}"
+
+
+class Exchange:
+    """A runner that leads partition 0 and takes what is queued when it is told to."""
+
+    def __init__(self) -> None:
+        settings.MATCHING_DATABASE_URL = matching_url()
+        self.runner = runner_make(0, threading.Event())
+        self.connection = self.runner.ports.connect()
+
+    def __enter__(self) -> "Exchange":
+        self.runner.leadership = leadership_acquire(self.connection, 0)
+        self.runner.engine = self.runner._recover(self.connection)
+        return self
+
+    def run(self) -> int:
+        """Take batches until the queue is empty; return how many."""
+        batches = 0
+        while self.runner.step(self.connection):
+            batches += 1
+            assert batches < 10_000, "commands stay queued for ever"
+        return batches
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.connection.close()
