@@ -18,9 +18,12 @@ from tests.support.matching import Exchange
 KEPT_TABLES = {"django_migrations", "django_content_type", "auth_permission"}
 
 
-@pytest.fixture(scope="session")
-def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """Give every test process a database of its own."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test that asks for ``database`` all databases, with real commits."""
+    mark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "marketdata"])
+    for item in items:
+        if "database" in getattr(item, "fixturenames", ()):
+            item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")

@@ -217,7 +217,7 @@ def test_facts_cannot_be_deleted(exchange: Exchange, table: str, act: str) -> No
         cursor.execute(act.format(table))
 
 
-@pytest.mark.parametrize("change", ["price = 1", "quantity = 1", "buyer_id = 1", "match_seq = 99"])
+@pytest.mark.parametrize("change", ["price = 1", "quantity = 1", "buyer_id = -5", "match_seq = 99"])
 def test_facts_of_a_trade_cannot_be_changed(exchange: Exchange, change: str) -> None:
     ada, grace = trader_open(cash="5000.00"), trader_open(shares={"AAPL": 10})
     grace.sell(5, "100.00")
