@@ -40,7 +40,8 @@ from tests.support.builders import market_open
 market_open({"AAPL": Decimal("100.00"), "MSFT": Decimal("50.00")})
 for number in range(%d):
     account = account_open(username=f"bench-{number}", password=None, account_type="CASH", origin=SYSTEM)
-    cash_deposit(account_id=account.account_id, amount=Decimal("50000000.00"), description="bench", origin=SYSTEM)
+    cash_deposit(account_id=account.account_id, amount=Decimal("50000000"), description="bench",
+                 origin=SYSTEM)
     for symbol in ("AAPL", "MSFT"):
         shares_issue(account_id=account.account_id, symbol=symbol, quantity=2000000, unit_cost=Decimal("90"),
                      reason="bench", origin=SYSTEM)
@@ -87,7 +88,16 @@ def pgbench_insert_rate(platform: Platform) -> float:
         script.flush()
         done = subprocess.run(
             [str(pgbench_path()), "-n", "-c", "32", "-j", "2", "-T", str(PGBENCH_S), "-M", "prepared"]
-            + ["-f", script.name, "-h", url.hostname or LOOPBACK, "-p", str(url.port), "-U", str(url.username)]
+            + [
+                "-f",
+                script.name,
+                "-h",
+                url.hostname or LOOPBACK,
+                "-p",
+                str(url.port),
+                "-U",
+                str(url.username),
+            ]
             + [url.path.lstrip("/")],
             env={"PGPASSWORD": url.password or ""},
             capture_output=True,
@@ -103,7 +113,9 @@ def pgbench_insert_rate(platform: Platform) -> float:
 
 def path_rates(platform: Platform, accounts: list[tuple[int, str, str]]) -> tuple[float, float, int]:
     """Return orders/s and trades/s from the first submit until the last command is booked, and the orders."""
-    processes = [_entry_process(platform, account_id, index) for index, (account_id, *_) in enumerate(accounts)]
+    processes = [
+        _entry_process(platform, account_id, index) for index, (account_id, *_) in enumerate(accounts)
+    ]
     for process in processes:
         assert process.stdout and process.stdout.readline().strip() == "ready"
     with platform.connect() as connection:
@@ -139,10 +151,14 @@ def _count(connection: "psycopg.Connection[Any]", table: str) -> int:
     return int(row[0]) if row else 0
 
 
-def http_to_fill_ms(platform: Platform, maker: tuple[int, str, str], taker: tuple[int, str, str]) -> list[float]:
+def http_to_fill_ms(
+    platform: Platform, maker: tuple[int, str, str], taker: tuple[int, str, str]
+) -> list[float]:
     """Return milliseconds from sending each market order until its fill is committed and visible."""
     session = requests.Session()
-    _post(session, platform, maker, side="sell", type="limit", qty="100000", limit_price="50.00", symbol="MSFT")
+    _post(
+        session, platform, maker, side="sell", type="limit", qty="100000", limit_price="50.00", symbol="MSFT"
+    )
     samples = []
     with platform.connect() as connection:
         for number in range(HTTP_ORDERS + WARM_UP_ORDERS):
@@ -155,7 +171,9 @@ def http_to_fill_ms(platform: Platform, maker: tuple[int, str, str], taker: tupl
     return samples
 
 
-def _post(session: requests.Session, platform: Platform, trader: tuple[int, str, str], **order: str) -> dict[str, Any]:
+def _post(
+    session: requests.Session, platform: Platform, trader: tuple[int, str, str], **order: str
+) -> dict[str, Any]:
     headers = {"APCA-API-KEY-ID": trader[1], "APCA-API-SECRET-KEY": trader[2]}
     body = {"time_in_force": "day", **order}
     answer = session.post(f"{platform.url}/v2/orders", json=body, headers=headers, timeout=10)

@@ -12,7 +12,11 @@ from brokerage.env import ROOT
 def machine_text() -> str:
     """Describe the machine in one line."""
     model = next(
-        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
         platform.machine(),
     )
     return f"{os.cpu_count()} x {model}, {platform.system()} {platform.release()}"

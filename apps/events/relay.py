@@ -25,7 +25,7 @@ WAKE_CHANNEL = "events:wake"
 """The Redis channel on which a writer hints that new events have committed."""
 
 LOOK_BACK = timedelta(seconds=10)
-"""How much older than the cursor an event's id can be: longer than the longest allowed writing transaction."""
+"""How much older than the cursor an event's id can be: longer than any allowed writing transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +109,9 @@ class Relay:
             self._save(system_identifier=identifier)
 
     def rebase(self) -> None:
-        """Accept the present server: open a new epoch and deliver again from just before the cursor's time."""
+        """Accept the present server: open a new epoch, deliver again from just before the cursor's time."""
         identifier, _ = self._server()
-        self._save(
-            system_identifier=identifier, stream_epoch=self.cursor.stream_epoch + 1, xact_id=0
-        )
+        self._save(system_identifier=identifier, stream_epoch=self.cursor.stream_epoch + 1, xact_id=0)
 
     def step(self) -> int:
         """Deliver the next events, if any, and move the cursor; returns how many were delivered."""
@@ -154,9 +152,7 @@ class Relay:
             self.cursor.save()
 
 
-def relay_run(
-    relays: Sequence[Relay], wait: Callable[[float], None], stopping: Callable[[], bool]
-) -> None:
+def relay_run(relays: Sequence[Relay], wait: Callable[[float], None], stopping: Callable[[], bool]) -> None:
     """Deliver until asked to stop; when idle, wait for a wake-up or the poll interval."""
     for relay in relays:
         relay.start()

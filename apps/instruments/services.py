@@ -48,7 +48,9 @@ WHERE p.symbol = v.symbol
 def last_prices_write(cursor: Any, rows: Sequence[LastPrice]) -> None:
     """Write the prices that a booked batch made, in its transaction."""
     if rows:
-        columns = zip(*((r.symbol, r.trade_date, r.first, r.high, r.low, r.last, r.volume) for r in rows), strict=True)
+        columns = zip(
+            *((r.symbol, r.trade_date, r.first, r.high, r.low, r.last, r.volume) for r in rows), strict=True
+        )
         cursor.execute(_LAST_PRICES_SQL, [list(column) for column in columns])
 
 
@@ -81,7 +83,7 @@ def market_rules_default(effective_from: date) -> None:
 
 
 def halt_set(*, symbol: str, halted: bool, reason: str) -> Instrument:
-    """Mark a symbol halted or trading inside the caller's transaction; raises ``Conflict`` when it is so already."""
+    """Halt or resume a symbol in the caller's transaction; raises ``Conflict`` when it is so already."""
     row = Instrument.objects.select_for_update().filter(symbol=symbol).first()
     if row is None:
         raise NotFound("unknown_symbol", f"There is no instrument {symbol}.")

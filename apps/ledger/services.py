@@ -39,7 +39,7 @@ class VersionMismatch(RuntimeError):
 
 
 def entries_post(cursor: Any, lines: Sequence[Line]) -> None:
-    """Append journal entries in the caller's transaction; raises ``Unbalanced`` when one does not sum to zero."""
+    """Append journal entries in the caller's transaction; raises ``Unbalanced`` unless each sums to zero."""
     sums: dict[int, Decimal] = {}
     for line in lines:
         sums[line.entry_id] = sums.get(line.entry_id, ZERO) + line.amount

@@ -56,10 +56,8 @@ def leadership_acquire(connection: "psycopg.Connection[Any]", matching_partition
 
 
 def leadership_assert(cursor: "psycopg.Cursor[Any]", leadership: Leadership, last_seq: int) -> None:
-    """Advance the sequence under our epoch in the current transaction; raises ``Fenced`` when it is not ours."""
-    cursor.execute(
-        _FENCE_SQL, (last_seq, leadership.matching_partition, leadership.epoch, leadership.seq)
-    )
+    """Advance the sequence under our epoch in this transaction; raises ``Fenced`` when it leads no more."""
+    cursor.execute(_FENCE_SQL, (last_seq, leadership.matching_partition, leadership.epoch, leadership.seq))
     if cursor.rowcount != 1:
         raise Fenced(
             f"partition {leadership.matching_partition}: epoch {leadership.epoch} does not lead any more"

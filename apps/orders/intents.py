@@ -82,7 +82,7 @@ def intent_make(
     price: object = None,
     client_order_id: object = None,
 ) -> OrderIntent:
-    """Return a well-formed intent from raw values; raises ``Invalid`` naming the first field that is wrong."""
+    """Return a well-formed intent from raw values; raises ``Invalid`` naming the first wrong field."""
     if not isinstance(symbol, str) or not symbol.strip():
         raise Invalid("symbol_required", "symbol is required.", field="symbol")
     wanted: OrderType = _choice(OrderType, order_type, "type", TYPES_OPEN)  # type: ignore[assignment]

@@ -13,7 +13,9 @@ NEXT: dict[OrdStatus, frozenset[OrdStatus]] = {
             OrdStatus.EXPIRED,
         }
     ),
-    OrdStatus.HELD: frozenset({OrdStatus.PENDING, OrdStatus.CANCELLED, OrdStatus.REJECTED, OrdStatus.EXPIRED}),
+    OrdStatus.HELD: frozenset(
+        {OrdStatus.PENDING, OrdStatus.CANCELLED, OrdStatus.REJECTED, OrdStatus.EXPIRED}
+    ),
     OrdStatus.NEW: frozenset(
         {
             OrdStatus.PARTIALLY_FILLED,

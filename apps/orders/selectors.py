@@ -11,14 +11,13 @@ from django.db import connection
 from django.db.models import QuerySet, Sum
 
 from apps.accounts.selectors import account_get
-from apps.instruments.selectors import instrument_list
 from apps.matching.messages import BookState, OpenOrder
 from apps.matching.models import OrderCommand
 from apps.orders.models import LiveOrder, Order, OrderClientKey
 from apps.positions.selectors import position_list
 from apps.primitives.clock import utc_now
 from apps.primitives.errors import NotFound
-from apps.primitives.fix import TERMINAL_STATUSES, OrderType, OrdStatus
+from apps.primitives.fix import TERMINAL_STATUSES, OrdStatus
 from apps.primitives.ids import Kind, id_floor, public_id
 from apps.primitives.money import CENT, cost_average, price_to_units, units_to_price
 
@@ -280,7 +279,7 @@ def account_summary(account_id: int) -> AccountSummary:
 
 
 _OPEN_ORDERS_SQL = """
-SELECT o.order_id, o.account_id, i.instrument_id, o.side, o.price, o.collar_price, o.order_type,
+SELECT o.order_id, o.account_id, i.instrument_id, o.side, o.price, o.collar_price,
        o.quantity, o.filled_quantity, o.time_in_force
 FROM live_orders l
 JOIN orders o ON o.order_id = l.order_id
@@ -288,6 +287,31 @@ JOIN instruments i ON i.symbol = o.symbol
 WHERE l.matching_partition = %s AND l.status IN ('NEW', 'PARTIALLY_FILLED')
 ORDER BY l.priority, l.order_id
 """
+
+
+def _open_order(
+    order_id: int,
+    account_id: int,
+    symbol_id: int,
+    side: str,
+    price: Decimal | None,
+    collar: Decimal | None,
+    quantity: int,
+    filled: int,
+    time_in_force: str,
+) -> OpenOrder:
+    worst = price if price is not None else collar
+    assert worst is not None, "a resting order has a price"
+    return OpenOrder(
+        order_id=order_id,
+        owner=account_id,
+        symbol_id=symbol_id,
+        side=side,
+        price_units=price_to_units(worst),
+        quantity=quantity,
+        cum_quantity=filled,
+        time_in_force=time_in_force,
+    )
 
 
 def book_state_load(cursor: Any, matching_partition: int) -> BookState:
@@ -299,20 +323,7 @@ def book_state_load(cursor: Any, matching_partition: int) -> BookState:
     )
     listed = cursor.fetchall()
     cursor.execute(_OPEN_ORDERS_SQL, (matching_partition,))
-    orders = [
-        OpenOrder(
-            order_id=order_id,
-            owner=account_id,
-            symbol_id=symbol_id,
-            side=side,
-            price_units=price_to_units(price if order_type != OrderType.MARKET else collar),
-            quantity=quantity,
-            cum_quantity=filled,
-            time_in_force=time_in_force,
-        )
-        for order_id, account_id, symbol_id, side, price, collar, order_type, quantity, filled, time_in_force
-        in cursor.fetchall()
-    ]
+    orders = [_open_order(*row) for row in cursor.fetchall()]
     return BookState(
         symbols={symbol_id: symbol for symbol_id, symbol, *_ in listed},
         halted=frozenset(symbol_id for symbol_id, _, halted, *_ in listed if halted),
@@ -337,5 +348,3 @@ def orders_expired(now: datetime, limit: int) -> list[dict[str, Any]]:
         )
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-

@@ -1,4 +1,4 @@
-"""The published protocol's words for an order; the REST and the streaming edge render orders with it alone."""
+"""The published protocol's words for an order; REST and streaming render orders with it alone."""
 
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal

@@ -65,7 +65,5 @@ def positions_apply(cursor: Any, states: Sequence[PositionState]) -> None:
     """Write positions as they now are, in the caller's transaction."""
     if not states:
         return
-    rows = [
-        (s.account_id, s.user_id, s.symbol, s.quantity, s.average_cost, s.realized_pnl) for s in states
-    ]
+    rows = [(s.account_id, s.user_id, s.symbol, s.quantity, s.average_cost, s.realized_pnl) for s in states]
     cursor.execute(_WRITE_SQL, [list(column) for column in zip(*rows, strict=True)])

@@ -73,7 +73,7 @@ def tick_check(symbol: str, price: Decimal, ticks: tuple[tuple[Decimal, Decimal]
 
 
 def collar_price(side: Side, last_price: Decimal, limit_bps: int, tick: Decimal) -> Decimal:
-    """Return the worst price of a market order: the last price plus or minus the band, on a tick inside it."""
+    """Return a market order's worst price: the last price plus or minus the band, on a tick inside it."""
     if side is Side.BUY:
         edge = last_price * (BPS + limit_bps) / BPS
         return (edge / tick).to_integral_value(ROUND_DOWN) * tick
@@ -120,7 +120,7 @@ def _engine_price(order: OrderFacts, instrument: InstrumentFacts) -> Decimal:
         if collar is None:
             raise Refused(
                 "NO_REFERENCE_PRICE",
-                f"{instrument.symbol} has no last price yet, so a market order has no limit. Use a limit order.",
+                f"{instrument.symbol} has no last price yet, which a market order needs. Use a limit order.",
             )
         return collar
     tick_check(instrument.symbol, order.price, instrument.ticks)

@@ -24,7 +24,13 @@ def trade_lines(
     """
     buyer.move(-value, unsettled=-value)
     bought = _line(
-        entry_id, buyer, "TRADE_BUY", -value, trade_id, f"Bought {quantity} {symbol} at {price:f}", executed_at
+        entry_id,
+        buyer,
+        "TRADE_BUY",
+        -value,
+        trade_id,
+        f"Bought {quantity} {symbol} at {price:f}",
+        executed_at,
     )
     seller.move(value, unsettled=value)
     sold = _line(

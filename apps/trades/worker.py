@@ -1,4 +1,4 @@
-"""The runner's place in Celery: a bootstep of the matching worker, and the wiring of what the runner is handed."""
+"""The runner's place in Celery: a bootstep of the matching worker, and what the runner is handed."""
 
 import logging
 import os
@@ -12,6 +12,7 @@ from django.conf import settings
 from redis import Redis
 from redis.exceptions import RedisError
 
+from apps.instruments.selectors import market_session, settlement_date
 from apps.marketdata.tape import Tape
 from apps.matching.native import NativeEngine
 from apps.matching.runner import Runner, RunnerPorts
@@ -68,6 +69,8 @@ def runner_make(matching_partition: int, stopping: threading.Event) -> Runner:
     """Wire a runner: native engine, booking, the books' state, the tape and the doorbell."""
     redis: Redis[bytes] = Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)
     tape, doorbell = Tape(redis), Doorbell(redis, matching_partition)
+    # The exchange's calendar takes a third of a second to build: not while the first trade waits.
+    settlement_date(market_session().trade_date)
     runner: Runner
 
     def wait(timeout_s: float) -> None:

@@ -1,4 +1,4 @@
-"""Settings of a real deployment: every value comes from the environment, and a missing one stops the start."""
+"""Settings of a real deployment: values come from the environment, and a missing one stops the start."""
 
 from brokerage.env import environment_read
 from brokerage.settings.base import settings_for

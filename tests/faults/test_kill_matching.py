@@ -1,4 +1,4 @@
-"""kill -9 of the matching leader in mid-flow, again and again: nothing acknowledged is lost, the books add up."""
+"""kill -9 of the matching leader in mid-flow: nothing acknowledged is lost, and the books add up."""
 
 import os
 import random
@@ -28,7 +28,8 @@ from tests.support.builders import market_open
 market_open({"AAPL": Decimal("100.00")})
 for number in range(4):
     account = account_open(username=f"fault-{number}", password=None, account_type="CASH", origin=SYSTEM)
-    cash_deposit(account_id=account.account_id, amount=Decimal("5000000.00"), description="test", origin=SYSTEM)
+    cash_deposit(account_id=account.account_id, amount=Decimal("5000000"), description="test",
+                 origin=SYSTEM)
     shares_issue(account_id=account.account_id, symbol="AAPL", quantity=200000, unit_cost=Decimal("90"),
                  reason="test", origin=SYSTEM)
     print(*api_key_issue(account_id=account.account_id, origin=SYSTEM))

@@ -11,6 +11,7 @@ from apps.primitives.errors import NotFound
 from apps.primitives.ids import ID_MAX, Kind, day_bounds, id_floor, id_time, public_id, public_id_decode
 
 ids = st.integers(0, ID_MAX)
+EARLY, LATE = (datetime(year, 1, 1, tzinfo=UTC).replace(tzinfo=None) for year in (2020, 2100))
 
 
 @given(ids, st.sampled_from(Kind))
@@ -37,7 +38,7 @@ def test_public_id_of_another_kind_is_unknown() -> None:
         public_id_decode(Kind.ACCOUNT, public_id(Kind.ORDER, 123))
 
 
-@given(st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))
+@given(st.datetimes(EARLY, LATE, timezones=st.just(UTC)))
 def test_id_floor_is_the_smallest_id_of_its_millisecond(instant: datetime) -> None:
     floor = id_floor(instant)
     assert timedelta(0) <= instant - id_time(floor) < timedelta(milliseconds=1)

@@ -20,7 +20,23 @@ from apps.primitives.money import (
 
 @pytest.mark.parametrize(
     "value",
-    ["", " ", "abc", "NaN", "Infinity", "-Infinity", "1_000", "1,000", "１２", "1e999999999", True, None, [], 1.5, "9" * 60],
+    [
+        "",
+        " ",
+        "abc",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1_000",
+        "1,000",
+        "１２",
+        "1e999999999",
+        True,
+        None,
+        [],
+        1.5,
+        "9" * 60,
+    ],
 )
 def test_what_is_not_a_plain_finite_number_is_refused(value: object) -> None:
     with pytest.raises(Invalid):
@@ -39,7 +55,9 @@ def test_quantity_that_is_no_whole_positive_number_is_refused(value: object) -> 
         quantity_parse(value)
 
 
-@pytest.mark.parametrize(("value", "expected"), [("1.0", 1), (7, 7), ("100", 100), ("1e3", 1000), (Decimal("2.00"), 2)])
+@pytest.mark.parametrize(
+    ("value", "expected"), [("1.0", 1), (7, 7), ("100", 100), ("1e3", 1000), (Decimal("2.00"), 2)]
+)
 def test_whole_quantity_is_read_however_it_is_written(value: object, expected: int) -> None:
     assert quantity_parse(value) == expected
 
@@ -52,7 +70,13 @@ def test_price_units_and_prices_are_each_other(units: int) -> None:
 
 @pytest.mark.parametrize(
     ("price", "quantity", "expected"),
-    [("0.0150", 1, "0.02"), ("0.0250", 1, "0.02"), ("10.1250", 1, "10.12"), ("10.1350", 1, "10.14"), ("99.99", 3, "299.97")],
+    [
+        ("0.0150", 1, "0.02"),
+        ("0.0250", 1, "0.02"),
+        ("10.1250", 1, "10.12"),
+        ("10.1350", 1, "10.14"),
+        ("99.99", 3, "299.97"),
+    ],
 )
 def test_trade_value_rounds_half_to_even_once(price: str, quantity: int, expected: str) -> None:
     assert trade_value(Decimal(price), quantity) == Decimal(expected)

@@ -1,4 +1,4 @@
-"""The whole platform as processes, in a folder of its own: what ``make up`` starts, for tests and benchmarks."""
+"""The whole platform as processes in a folder of its own, as ``make up`` starts it."""
 
 import json
 import os

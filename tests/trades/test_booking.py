@@ -54,7 +54,8 @@ def test_market_order_without_a_seller_is_cancelled_and_holds_nothing(exchange: 
 
 
 @pytest.mark.parametrize(
-    ("time_in_force", "status", "filled"), [("ioc", "CANCELLED", 4), ("fok", "CANCELLED", 0), ("day", "PARTIALLY_FILLED", 4)]
+    ("time_in_force", "status", "filled"),
+    [("ioc", "CANCELLED", 4), ("fok", "CANCELLED", 0), ("day", "PARTIALLY_FILLED", 4)],
 )
 def test_time_in_force_decides_about_the_rest(
     exchange: Exchange, time_in_force: str, status: str, filled: int

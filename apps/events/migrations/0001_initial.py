@@ -42,7 +42,9 @@ CREATE TABLE events (
 CREATE INDEX events_account_stream ON events (account_id, account_seq) WHERE account_seq IS NOT NULL;
 """
 
-DROP = "DROP TABLE events; DROP FUNCTION append_only_refuse(); DROP FUNCTION next_id(); DROP SEQUENCE id_sequence;"
+DROP = """
+DROP TABLE events; DROP FUNCTION append_only_refuse(); DROP FUNCTION next_id(); DROP SEQUENCE id_sequence;
+"""
 
 
 def statements() -> str:

@@ -1,9 +1,10 @@
 """Create the append-only double-entry ledger by UTC day."""
 
-import apps.events.models
 import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.db import migrations, models
+
+import apps.events.models
 from apps.ledger.models import PARTITIONED
 from apps.primitives.partitions import append_only_trigger_sql, default_partition_sql, script
 

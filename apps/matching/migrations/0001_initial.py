@@ -1,8 +1,9 @@
 """Create the command queue, the journal and the leader row."""
 
-import apps.events.models
 import django.db.models.functions.datetime
 from django.db import migrations, models
+
+import apps.events.models
 from apps.primitives.partitions import append_only_trigger_sql, script
 
 SQL = """

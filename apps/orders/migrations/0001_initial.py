@@ -1,8 +1,9 @@
 """Create orders by UTC day, their holds and their client keys."""
 
-import apps.events.models
 import django.db.models.functions.datetime
 from django.db import migrations, models
+
+import apps.events.models
 from apps.orders.models import PARTITIONED
 from apps.primitives.partitions import default_partition_sql, script
 

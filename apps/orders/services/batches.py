@@ -30,9 +30,9 @@ WHERE o.order_id = v.order_id AND o.order_id = ANY(%(ids)s)
 """
 
 _INSERT_COLUMNS = (
-    "order_id, user_id, account_id, client_order_id, symbol, side, order_type, price, collar_price, quantity, "
-    "filled_quantity, filled_value, status, time_in_force, matching_partition, reason, replaces, created_at, "
-    "updated_at, filled_at, cancelled_at, ended_at, expires_at"
+    "order_id, user_id, account_id, client_order_id, symbol, side, order_type, price, collar_price, "
+    "quantity, filled_quantity, filled_value, status, time_in_force, matching_partition, reason, replaces, "
+    "created_at, updated_at, filled_at, cancelled_at, ended_at, expires_at"
 )
 
 _HOLD_UPDATE_SQL = """

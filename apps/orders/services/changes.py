@@ -98,16 +98,12 @@ def _replaceable_check(view: OrderView) -> None:
 def _replacement_write(
     cursor: "psycopg.Cursor[Any]", row: Order, changed: OrderIntent, facts: EntryFacts, origin: Origin
 ) -> int:
-    cursor.execute(
-        "SELECT held_cash, held_shares FROM live_orders WHERE order_id = %s", (row.order_id,)
-    )
+    cursor.execute("SELECT held_cash, held_shares FROM live_orders WHERE order_id = %s", (row.order_id,))
     held = cursor.fetchone()
     if held is None:
         raise Conflict("TOO_LATE", "unable to replace order in current state. The order has ended.")
     open_quantity = changed.quantity - row.filled_quantity
-    order = OrderFacts(
-        changed.side, changed.order_type, changed.time_in_force, open_quantity, changed.price
-    )
+    order = OrderFacts(changed.side, changed.order_type, changed.time_in_force, open_quantity, changed.price)
     account = facts.account(cash=held.held_cash, shares=held.held_shares)
     need = pretrade_check(order, account, facts.instrument)
     extra = Hold(

@@ -197,13 +197,9 @@ def _order_write(
         ),
     )
     hold_insert(cursor, facts, row.order_id, intent.account_id, intent.quantity, hold)
-    command_append(
-        cursor, row.matching_partition, [_command(intent, facts, hold, row.order_id, now)]
-    )
+    command_append(cursor, row.matching_partition, [_command(intent, facts, hold, row.order_id, now)])
     data = {"order_id": str(row.order_id), "account_id": intent.account_id, **intent_facts(intent)}
-    event_append(
-        cursor, [_order_event("ORDER_PLACED", row.user_id, intent.account_id, data, origin)]
-    )
+    event_append(cursor, [_order_event("ORDER_PLACED", row.user_id, intent.account_id, data, origin)])
     return _view(intent, row.order_id, now, expires_at)
 
 
@@ -307,4 +303,3 @@ def refusal_append(account_id: int, refusal: BrokerageError, asked: dict[str, An
     )
     with connection.cursor() as cursor:
         event_append(cursor, [row])
-

@@ -1,9 +1,10 @@
 """Create positions and the append-only record of issued shares."""
 
-import apps.events.models
 import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.db import migrations, models
+
+import apps.events.models
 from apps.primitives.partitions import append_only_trigger_sql, script
 
 SQL = """

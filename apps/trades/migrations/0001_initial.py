@@ -1,8 +1,9 @@
 """Create trades by UTC day, with facts that never change."""
 
-import apps.events.models
 import django.db.models.functions.datetime
 from django.db import migrations, models
+
+import apps.events.models
 from apps.primitives.partitions import default_partition_sql, script, truncate_trigger_sql
 from apps.trades.models import PARTITIONED
 

@@ -32,9 +32,9 @@ _FIELDS = EVENT_DTYPE.names or ()
 _AT = {name: index for index, name in enumerate(_FIELDS)}
 _SIDES = {1: "BUY", 2: "SELL"}
 _TRADE_COLUMNS = (
-    "trade_id, buy_order_id, sell_order_id, buyer_id, seller_id, buyer_account_id, seller_account_id, symbol, "
-    "price, quantity, trade_value, aggressor_side, executed_at, trade_date, settl_date, matching_partition, "
-    "match_seq, match_n"
+    "trade_id, buy_order_id, sell_order_id, buyer_id, seller_id, buyer_account_id, seller_account_id, "
+    "symbol, price, quantity, trade_value, aggressor_side, executed_at, trade_date, settl_date, "
+    "matching_partition, match_seq, match_n"
 )
 
 
@@ -202,9 +202,7 @@ def _trade_record(
             event.n,
         )
     )
-    books.tape.append(
-        TapeTrade(trade_id, event.symbol_id, event.price, event.quantity, aggressor_side)
-    )
+    books.tape.append(TapeTrade(trade_id, event.symbol_id, event.price, event.quantity, aggressor_side))
     seen = books.last_prices.get(buy.symbol)
     books.last_prices[buy.symbol] = LastPrice(
         symbol=buy.symbol,
@@ -341,7 +339,7 @@ def _rejected_apply(books: Books, event: ExecEvent) -> None:
 
 
 def _nothing_apply(books: Books, event: ExecEvent) -> None:
-    """Halts and resumptions change no order by themselves; the act that asked for them is already an event."""
+    """Halts and resumptions change no order by themselves; who asked for them has appended the event."""
 
 
 _APPLY: dict[int, Callable[[Books, ExecEvent], None]] = {

@@ -1,4 +1,4 @@
-"""Celery: the broker is a doorbell, never the truth; market times come from the calendar, beat runs in UTC."""
+"""Celery: the broker is a doorbell, never the truth; beat runs in UTC, market times are the calendar's."""
 
 from typing import Any
 

@@ -14,7 +14,7 @@ REST_SETTINGS: dict[str, Any] = {
     },
     "SPECTACULAR_SETTINGS": {
         "TITLE": "Openbell API",
-        "DESCRIPTION": "Trade on Openbell. The `/v2` routes follow the published protocol that existing SDKs speak.",
+        "DESCRIPTION": "Trade on Openbell. The `/v2` routes follow the protocol that existing SDKs speak.",
         "VERSION": "1.0.0",
         "SERVE_INCLUDE_SCHEMA": False,
     },

@@ -1,0 +1,45 @@
+"""The back office's view of orders, by day, and of what the live ones hold: to read."""
+
+from django.contrib import admin
+
+from apps.events.backoffice import BoundedPaginator, DayAdmin, ReadOnlyAdmin
+from apps.orders.models import LiveOrder, Order
+
+
+@admin.register(Order)
+class OrderAdmin(DayAdmin):
+    list_display = (
+        "order_id",
+        "created_at",
+        "account_id",
+        "symbol",
+        "side",
+        "order_type",
+        "quantity",
+        "price",
+        "filled_quantity",
+        "status",
+        "time_in_force",
+    )
+    list_filter = ("status", "side")
+    search_exact = ("client_order_id",)
+    search_numbers = ("account_id",)
+    search_help_text = "Order id, client order id or account id, whole"
+
+
+@admin.register(LiveOrder)
+class LiveOrderAdmin(ReadOnlyAdmin):
+    list_display = (
+        "order_id",
+        "account_id",
+        "symbol",
+        "status",
+        "remaining",
+        "held_cash",
+        "held_shares",
+        "created_at",
+    )
+    list_filter = ("status",)
+    search_fields = ("=symbol", "account_id__exact", "order_id__exact")
+    paginator = BoundedPaginator
+    ordering = ("-pk",)
