@@ -8,6 +8,11 @@ from django.http import HttpRequest, HttpResponse
 STAFF_TIMEOUT_MS = 10_000
 
 
+def _server_version() -> int:
+    connection.ensure_connection()
+    return int(connection.connection.info.server_version)
+
+
 class StaffTimeoutsMiddleware:
     """Let staff pages read for longer than the web role may; locks and idle time stay bounded."""
 
@@ -17,7 +22,7 @@ class StaffTimeoutsMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not request.path.startswith("/admin/"):
             return self.get_response(request)
-        setting = "transaction_timeout" if connection.pg_version >= 170_000 else "statement_timeout"
+        setting = "transaction_timeout" if _server_version() >= 170_000 else "statement_timeout"
         with connection.cursor() as cursor:
             cursor.execute(f"SET {setting} = {STAFF_TIMEOUT_MS}")
         try:

@@ -3,9 +3,12 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+
+if TYPE_CHECKING:
+    from apps.events.relay import EventRecord, Relay, Sink
 
 logger = logging.getLogger(__name__)
 
@@ -17,12 +20,12 @@ def runner_step() -> type[Any]:
     return RunnerStep
 
 
-def relay_groups() -> "Sequence[Any]":
+def relay_groups() -> "Sequence[Relay]":
     """Return the relays, each a cursor with the sinks that follow it; sinks must bear repetition."""
-    from apps.marketdata.subscribers import ticks_write
     from apps.streaming.groups import account_events_send
 
     from apps.events.relay import Relay
+    from apps.marketdata.subscribers import ticks_write
     from apps.orders.subscribers import orders_view_write
 
     return [
@@ -32,11 +35,11 @@ def relay_groups() -> "Sequence[Any]":
     ]
 
 
-def best_effort(sink: Callable[[Any], None]) -> Callable[[Any], None]:
+def best_effort(sink: "Sink") -> "Sink":
     """Let a view that can be rebuilt lose events rather than hold others back."""
     from redis.exceptions import RedisError
 
-    def deliver(events: Any) -> None:
+    def deliver(events: "Sequence[EventRecord]") -> None:
         try:
             sink(events)
         except RedisError as error:

@@ -85,7 +85,7 @@ SELECT (SELECT system_identifier::text FROM pg_control_system()),
 
 def _record(row: tuple[Any, ...]) -> EventRecord:
     data, metadata = (json.loads(text, parse_float=Decimal) for text in row[7:9])
-    return EventRecord(*row[:7], data, metadata, row[9])
+    return EventRecord(*row[:7], data=data, metadata=metadata, xact_id=row[9])
 
 
 class Relay:
@@ -129,7 +129,7 @@ class Relay:
     def _read(self) -> list[EventRecord]:
         position = self.cursor
         floor = id_floor(id_time(position.event_id) - LOOK_BACK) if position.event_id else 0
-        parameters = {
+        parameters: dict[str, Any] = {
             "floor": floor,
             "xact_id": str(position.xact_id),
             "event_id": position.event_id,

@@ -110,4 +110,8 @@ def session_is_open(session: Session, instant: datetime) -> bool:
 @cache
 def calendar_named(name: str) -> MarketCalendar:
     """Return the calendar of a ``MARKET_CALENDAR`` setting: ``OPEN`` or ``XNYS``."""
-    return {"OPEN": OpenCalendar, "XNYS": ExchangeCalendar}[name]()
+    calendars: dict[str, type[OpenCalendar] | type[ExchangeCalendar]] = {
+        "OPEN": OpenCalendar,
+        "XNYS": ExchangeCalendar,
+    }
+    return calendars[name]()

@@ -83,7 +83,7 @@ def _levels(levels: list[tuple[int, int, int]]) -> list[list[Any]]:
 class Tape:
     """Publishes frames for the symbols that a batch touched; losing Redis loses frames, never trades."""
 
-    def __init__(self, redis: "Redis[bytes]") -> None:
+    def __init__(self, redis: Redis) -> None:
         self.redis = redis
         self.figures: dict[str, DayFigures] = {}
         self.seqs: dict[str, int] = {}

@@ -32,7 +32,7 @@ SERVER_KEEPALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=1 -c tcp
 class Doorbell:
     """Waits for a wake-up on Redis; without Redis it only sleeps, and the poll finds the commands."""
 
-    def __init__(self, redis: "Redis[bytes]", matching_partition: int) -> None:
+    def __init__(self, redis: Redis, matching_partition: int) -> None:
         self.redis = redis
         self.channel = wake_channel(matching_partition)
         self.listening: Any = None
@@ -67,7 +67,7 @@ def runner_connect() -> "psycopg.Connection[Any]":
 
 def runner_make(matching_partition: int, stopping: threading.Event) -> Runner:
     """Wire a runner: native engine, booking, the books' state, the tape and the doorbell."""
-    redis: Redis[bytes] = Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)
+    redis = Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)
     tape, doorbell = Tape(redis), Doorbell(redis, matching_partition)
     # The exchange's calendar takes a third of a second to build: not while the first trade waits.
     settlement_date(market_session().trade_date)
@@ -120,7 +120,8 @@ class RunnerStep(bootsteps.StartStopStep):
         for thread in self.threads:
             thread.join(timeout=3)
 
-    terminate = stop
+    def terminate(self, parent: Any) -> None:
+        self.stop(parent)
 
     def _run(self, matching_partition: int) -> None:
         try:

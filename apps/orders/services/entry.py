@@ -94,12 +94,11 @@ def entry_transaction() -> Iterator["psycopg.Cursor[Any]"]:
         raise Unavailable("busy", "The account is busy; nothing was written. Try again.") from error
 
 
-def facts_locked(
+def facts_read(
     cursor: "psycopg.Cursor[Any]", account_id: int, symbol: str, client_order_id: str
 ) -> EntryFacts:
-    """Lock the account, then read what risk needs to know; raises ``NotFound`` and ``Conflict``."""
+    """Read what risk needs to know, without a lock; raises ``NotFound``."""
     session = market_session()
-    cursor.execute(ACCOUNT_LOCK_SQL, (account_id,))
     cursor.execute(
         FACTS_SQL,
         {
@@ -112,15 +111,23 @@ def facts_locked(
     row = cursor.fetchone()
     if row is None:
         raise NotFound("no_account", "This key has no trading account.")
-    if row.client_key_order_id is not None:
-        raise Conflict(
-            "duplicate_client_order_id",
-            "client_order_id must be unique",
-            existing_order_id=row.client_key_order_id,
-        )
     if row.instrument_id is None:
         raise NotFound("unknown_symbol", f"could not find us_equity '{symbol[:20]}'", symbol=symbol[:20])
     return EntryFacts(row, session, utc_now())
+
+
+def facts_locked(
+    cursor: "psycopg.Cursor[Any]", account_id: int, symbol: str, client_order_id: str
+) -> EntryFacts:
+    """Lock the account, then read; raises ``NotFound``, and ``Conflict`` for a client id used before."""
+    cursor.execute(ACCOUNT_LOCK_SQL, (account_id,))
+    facts = facts_read(cursor, account_id, symbol, client_order_id)
+    used_by = facts.row.client_key_order_id
+    if used_by is not None:
+        raise Conflict(
+            "duplicate_client_order_id", "client_order_id must be unique", existing_order_id=used_by
+        )
+    return facts
 
 
 def expiry(time_in_force: TimeInForce, session: Session, now: datetime) -> datetime | None:

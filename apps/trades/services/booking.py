@@ -166,7 +166,7 @@ def _trade_apply(books: Books, event: ExecEvent) -> None:
     for order in (taker, maker):
         order.fill(price, quantity)
         _fill_tell(books, order, trade_id, price, quantity)
-    _trade_tell(books, trade_id, buy, sell, price, quantity, value)
+    _trade_tell(books, trade_id, (buy, sell), price, quantity, value, taker.side)
 
 
 def _trade_record(
@@ -233,13 +233,13 @@ def _fill_tell(books: Books, order: OrderState, trade_id: int, price: Decimal, q
 def _trade_tell(
     books: Books,
     trade_id: int,
-    buy: OrderState,
-    sell: OrderState,
+    parties: tuple[OrderState, OrderState],
     price: Decimal,
     quantity: int,
     value: Decimal,
+    aggressor_side: str,
 ) -> None:
-    for order in (buy, sell):
+    for order in parties:
         books.events.append(
             EventRow(
                 topic=Topic.TRADES,
@@ -251,6 +251,7 @@ def _trade_tell(
                     "order_id": str(order.order_id),
                     "symbol": order.symbol,
                     "side": order.side,
+                    "aggressor_side": aggressor_side,
                     "price": price,
                     "quantity": quantity,
                     "trade_value": value,
@@ -325,17 +326,17 @@ def _rejected_apply(books: Books, event: ExecEvent) -> None:
         order.end(OrdStatus.REJECTED, reason)
         books.tell(order, "ORDER_REJECTED", reason=reason)
         return
-    order = books.orders.get(command.orig_order_id)
-    if order is None:
+    target = books.orders.get(command.orig_order_id)
+    if target is None:
         return
     if command.kind == "REPLACE":
         books.released_ids.append(command.order_id)
         more = {"reason": reason, "replacement_id": str(command.order_id)}
-        books.tell(order, "ORDER_REPLACE_REJECTED", **more)
-    elif order.status is OrdStatus.PENDING:
+        books.tell(target, "ORDER_REPLACE_REJECTED", **more)
+    elif target.status is OrdStatus.PENDING:
         books.kept_command_ids.add(command.command_id)
     elif command.kind == "CANCEL":
-        books.tell(order, "ORDER_CANCEL_REJECTED", reason=reason)
+        books.tell(target, "ORDER_CANCEL_REJECTED", reason=reason)
 
 
 def _nothing_apply(books: Books, event: ExecEvent) -> None:

@@ -1,0 +1,129 @@
+"""What an order would cost, before it is sent: the same rules as entry, on one reading, writing nothing."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from apps.marketdata.quotes import BookView, book_latest
+from apps.orders.intents import OrderIntent
+from apps.orders.services.entry import EntryFacts, entry_transaction, facts_read
+from apps.primitives.errors import BrokerageError
+from apps.primitives.fix import OrderType, Side, TimeInForce
+from apps.primitives.money import QUANTITY_MAX, trade_value
+from apps.risk.rules import Hold, OrderFacts, hold_check, pretrade_hold
+
+ZERO = Decimal("0.00")
+COMMISSION = ZERO
+"""Openbell charges no commission in this version; the fee schedule will be dated rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why entry would refuse: the stable reason and the sentence."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPreview:
+    """An order's effect if it were sent now; amounts in dollars and cents, quantities in shares."""
+
+    estimated_cost: Decimal
+    fees: Decimal
+    total: Decimal
+    buying_power_before: Decimal
+    buying_power_after: Decimal
+    position_before: int
+    position_after: int
+    best_bid: Decimal | None
+    best_ask: Decimal | None
+    max_quantity: int
+    hint: str
+    refusal: Refusal | None
+
+
+def order_preview(intent: OrderIntent) -> OrderPreview:
+    """Return what ``intent`` would do; raises ``NotFound`` for an unknown symbol or account."""
+    with entry_transaction() as cursor:
+        facts = facts_read(cursor, intent.account_id, intent.symbol, intent.client_order_id)
+    order = OrderFacts(intent.side, intent.order_type, intent.time_in_force, intent.quantity, intent.price)
+    book, hold, refusal = book_latest(intent.symbol), None, None
+    try:
+        hold = pretrade_hold(order, facts.instrument)
+        hold_check(order, facts.account(), intent.symbol, hold)
+    except BrokerageError as error:
+        refusal = Refusal(error.reason, error.message)
+    return _preview(intent, facts, book, hold, refusal)
+
+
+def _preview(
+    intent: OrderIntent, facts: EntryFacts, book: BookView, hold: Hold | None, refusal: Refusal | None
+) -> OrderPreview:
+    cost, worst = _cost_estimate(intent, facts, book)
+    available, owned = facts.account().available_cash, facts.row.position_quantity
+    before = max(available, ZERO)
+    sign = 1 if intent.side is Side.BUY else -1
+    return OrderPreview(
+        estimated_cost=cost,
+        fees=COMMISSION,
+        total=cost + COMMISSION,
+        buying_power_before=before,
+        buying_power_after=max(before - (hold.cash if hold else ZERO), ZERO),
+        position_before=owned,
+        position_after=owned + sign * intent.quantity,
+        best_bid=book.best_bid,
+        best_ask=book.best_ask,
+        max_quantity=_quantity_max(intent, facts, hold),
+        hint=_hint(intent, book, worst),
+        refusal=refusal,
+    )
+
+
+def _quantity_max(intent: OrderIntent, facts: EntryFacts, hold: Hold | None) -> int:
+    account = facts.account()
+    if intent.side is Side.SELL:
+        return max(account.available_shares, 0)
+    if hold is None or not hold.hold_price:
+        return 0
+    return min(max(int(account.available_cash // hold.hold_price), 0), QUANTITY_MAX)
+
+
+def _cost_estimate(intent: OrderIntent, facts: EntryFacts, book: BookView) -> tuple[Decimal, Decimal]:
+    """Return the likely value and its worst case: through the book for what crosses, else at the limit."""
+    reference = intent.price or facts.row.last_price or Decimal(0)
+    worst = trade_value(reference, intent.quantity)
+    if intent.order_type is not OrderType.MARKET:
+        return worst, worst
+    levels = book.asks if intent.side is Side.BUY else book.bids
+    left, value = intent.quantity, ZERO
+    for price, size in levels:
+        taken = min(left, size)
+        value += price * taken
+        left -= taken
+        reference = price
+    value += reference * left
+    return trade_value(value, 1), trade_value(reference, intent.quantity)
+
+
+def _hint(intent: OrderIntent, book: BookView, worst: Decimal) -> str:
+    touch = book.best_ask if intent.side is Side.BUY else book.best_bid
+    if touch is None:
+        return "Nobody is quoting on the other side right now."
+    if intent.order_type is OrderType.MARKET:
+        best = trade_value(touch, intent.quantity)
+        low, high = sorted((best, worst))
+        return f"About {low:,.2f} to {high:,.2f} for {intent.quantity} shares now."
+    return _limit_hint(intent, touch)
+
+
+def _limit_hint(intent: OrderIntent, touch: Decimal) -> str:
+    assert intent.price is not None
+    buys = intent.side is Side.BUY
+    crosses = intent.price >= touch if buys else intent.price <= touch
+    others, price = ("sellers", "ask") if buys else ("buyers", "bid")
+    if crosses:
+        return f"This price reaches the {price} of {touch.normalize():f}, so the order can fill at once."
+    if intent.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+        return f"This price does not reach the {price} of {touch.normalize():f}, so it would end unfilled."
+    side = "below" if buys else "above"
+    return f"This price is {side} the {price}, so the order will wait in the book until {others} reach it."
