@@ -2,7 +2,7 @@
 
 from django.db import connection, transaction
 
-from apps.accounts.locks import accounts_locked
+from apps.accounts.locks import accounts_locked, booking_gate_enter
 from apps.accounts.models import Account, AccountStatus, User
 from apps.events.facts import EventRow, Origin, Topic
 from apps.events.services import event_append
@@ -42,6 +42,7 @@ def account_status_change(*, account_id: int, status: AccountStatus, reason: str
     ``Conflict`` when the account already has that status.
     """
     why = reason_check(reason)
+    booking_gate_enter()
     rows = accounts_locked([account_id])
     if not rows:
         raise NotFound("no_account", f"There is no account {account_id}.")

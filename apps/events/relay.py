@@ -84,8 +84,8 @@ SELECT (SELECT system_identifier::text FROM pg_control_system()),
 
 
 def _record(row: tuple[Any, ...]) -> EventRecord:
-    data, metadata = (json.loads(text, parse_float=Decimal) for text in row[7:9])
-    return EventRecord(*row[:7], data=data, metadata=metadata, xact_id=row[9])
+    decoded = [json.loads(text, parse_float=Decimal) for text in row[7:9]]
+    return EventRecord(*[*row[:7], *decoded, row[9]])
 
 
 class Relay:

@@ -1,0 +1,1 @@
+"""What keeps the house in order: storeys, tidiness, and the catalogue of tables."""

@@ -1,0 +1,146 @@
+"""The reconciler: silent on a traded book, and each check speaks when its break is planted."""
+
+import json
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from apps.operations.services.reconcile import reconcile_run
+from apps.operations.services.reconcile_checks import CHECKS
+from tests.operations.conftest import TradedBook
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "marketdata"])
+
+
+def broken_names() -> set[str]:
+    return {result.name for result in reconcile_run() if not result.is_whole}
+
+
+@pytest.fixture
+def sabotage(traded: TradedBook) -> Iterator[list[str]]:
+    """Run statements with every trigger and foreign key asleep; undo them afterwards by emptying the books."""
+    statements: list[str] = []
+    yield statements
+    from tests.conftest import database_empty
+
+    database_empty("default")
+
+
+def plant(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        try:
+            cursor.execute(statement)
+            assert cursor.rowcount > 0, "nothing was broken"
+        finally:
+            cursor.execute("SET session_replication_role = origin")
+
+
+def test_a_traded_book_is_whole(traded: TradedBook) -> None:
+    results = reconcile_run()
+    assert [result.name for result in results] == [check.name for check in CHECKS]
+    assert not broken_names()
+
+
+def test_an_empty_book_is_whole(market: None) -> None:
+    assert not broken_names()
+
+
+def test_a_replacement_in_the_queue_is_no_break(traded: TradedBook) -> None:
+    traded.seller.replace(traded.working, price="104.00")
+    assert not broken_names()
+
+
+BREAKS = [
+    ("I1.entries", "UPDATE transactions SET amount = amount + 1 WHERE transaction_type = 'TRADE_BUY'"),
+    ("I1.entries", "DELETE FROM transactions WHERE transaction_type = 'TRADE_SELL'"),
+    ("I1.cash", "UPDATE accounts SET cash_balance = cash_balance + 0.01 WHERE cash_balance > 0"),
+    ("I1.unsettled", "UPDATE accounts SET unsettled_cash = 0 WHERE unsettled_cash > 0"),
+    ("I1.unsettled", "UPDATE trades SET settlement_status = 'SETTLED'"),
+    ("I2.issued", "UPDATE positions SET quantity = quantity + 1 WHERE symbol = 'AAPL'"),
+    ("I2.issued", "DELETE FROM share_issues WHERE symbol = 'MSFT'"),
+    (
+        "I2.positions",
+        "UPDATE positions SET quantity = quantity + CASE WHEN quantity > 100 THEN 1 ELSE -1 END",
+    ),
+    ("I2.holds", "UPDATE live_orders SET held_shares = 100000 WHERE held_shares > 0"),
+    ("I3.cash", "UPDATE live_orders SET held_cash = 10000000 WHERE held_cash > 0"),
+    ("I4.fills", "UPDATE orders SET filled_quantity = filled_quantity - 1 WHERE status = 'PARTIALLY_FILLED'"),
+    ("I4.fills", "UPDATE orders SET filled_value = filled_value + 1 WHERE filled_quantity > 0"),
+    ("I4.fills", "UPDATE trades SET buy_order_id = 1"),
+    ("I4.live", "DELETE FROM live_orders"),
+    ("I4.live", "UPDATE orders SET status = 'CANCELLED' WHERE status = 'NEW'"),
+    (
+        "I4.live",
+        "INSERT INTO live_orders (order_id, account_id, user_id, symbol, status, remaining) "
+        "VALUES (1, 1, 1, 'AAPL', 'NEW', 1)",
+    ),
+    ("I4.holds", "UPDATE live_orders SET remaining = remaining + 1"),
+    ("I4.holds", "UPDATE live_orders SET held_cash = held_cash - 0.01 WHERE held_cash > 0"),
+    ("I4.holds", "UPDATE live_orders SET status = 'PENDING'"),
+    ("I7.ledger", "DELETE FROM transactions WHERE transaction_type LIKE 'TRADE%'"),
+    ("I7.ledger", "DELETE FROM trades"),
+    ("I7.events", "DELETE FROM events WHERE event_type = 'TRADE_EXECUTED' AND data ->> 'side' = 'BUY'"),
+    (
+        "I7.events",
+        "UPDATE events SET data = data || '{\"side\": \"BUY\"}' WHERE event_type = 'TRADE_EXECUTED'",
+    ),
+    ("I7.executions", "UPDATE trades SET match_seq = 1, match_n = 0"),
+    ("I7.journal", "DELETE FROM matching_journal WHERE seq = (SELECT match_seq FROM trades LIMIT 1)"),
+    ("I7.journal", "UPDATE matching_leader SET seq = seq + 1"),
+    ("I8.crossed", "UPDATE orders SET price = 150 WHERE side = 'BUY' AND status = 'NEW'"),
+    ("I8.resting", "UPDATE orders SET time_in_force = 'IOC' WHERE status = 'NEW'"),
+]
+
+
+@pytest.mark.parametrize(("name", "statement"), BREAKS)
+def test_each_check_finds_its_planted_break(sabotage: list[str], name: str, statement: str) -> None:
+    plant(statement)
+    assert name in broken_names()
+
+
+def test_every_check_has_a_planted_break() -> None:
+    # The table's own constraints make a negative position or hold impossible to plant.
+    assert {check.name for check in CHECKS} - {name for name, _ in BREAKS} == {"I3.shares"}
+
+
+def test_negative_shares_are_found_when_even_the_constraint_is_gone(sabotage: list[str]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE positions DROP CONSTRAINT positions_not_short")
+        cursor.execute("UPDATE positions SET quantity = -1 WHERE symbol = 'MSFT'")
+        assert "I3.shares" in broken_names()
+        cursor.execute("UPDATE positions SET quantity = 50 WHERE symbol = 'MSFT'")
+        cursor.execute(
+            "ALTER TABLE positions ADD CONSTRAINT positions_not_short CHECK (quantity >= 0 AND average_cost >= 0)"
+        )
+
+
+def test_a_halted_book_may_be_crossed(sabotage: list[str]) -> None:
+    plant("UPDATE orders SET price = 150 WHERE side = 'BUY' AND status = 'NEW'")
+    plant("UPDATE instruments SET halted = true")
+    assert "I8.crossed" not in broken_names()
+
+
+def test_the_command_shows_the_broken_rows_and_exits_with_1(
+    sabotage: list[str], traded: TradedBook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant("UPDATE accounts SET cash_balance = cash_balance + 0.01 WHERE cash_balance > 50000")
+    with pytest.raises(SystemExit) as ended:
+        call_command("reconcile")
+    assert ended.value.code == 1
+    shown = capsys.readouterr().out
+    assert f"I1.cash: account_id={traded.buyer.account_id}" in shown
+    assert "I1.cash         BROKEN" in shown
+
+
+def test_the_command_takes_checks_by_name_and_speaks_json(traded: TradedBook) -> None:
+    out = StringIO()
+    call_command("reconcile", "--check", "i4", "--json", stdout=out)
+    rows = json.loads(out.getvalue())
+    assert [row["check"] for row in rows] == ["I4.fills", "I4.live", "I4.holds"]
+    assert all(row["broken"] == [] for row in rows)
+    with pytest.raises(CommandError, match="There is no check I99"):
+        call_command("reconcile", "--check", "I99")

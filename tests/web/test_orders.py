@@ -1,0 +1,180 @@
+"""The road of an order through the pages: preview, review, send, replace, cancel."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tests.support.builders import Trader
+from tests.support.matching import Exchange
+
+TICKET = {
+    "symbol": "AAPL",
+    "side": "BUY",
+    "order_type": "LIMIT",
+    "time_in_force": "DAY",
+    "quantity": "5",
+    "limit_price": "99.50",
+}
+SignIn = Callable[[Trader], Client]
+
+
+def hidden_fields(page: str) -> dict[str, str]:
+    return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
+
+
+def reviewed(client: Client, **changes: str) -> dict[str, str]:
+    response = client.post("/orders/review", {**TICKET, **changes})
+    assert response.status_code == 200, response.content
+    return hidden_fields(response.content.decode())
+
+
+def test_a_preview_shows_what_the_order_costs_and_leaves(
+    trader: Callable[..., Trader], signed_in: SignIn
+) -> None:
+    page = signed_in(trader(cash="1000.00")).post("/orders/preview", TICKET).content.decode()
+    assert "497.50" in page
+    assert "502.50" in page
+    assert "Max 10" in page
+
+
+def test_a_preview_of_a_blank_field_asks_for_it_and_shows_no_figures(
+    trader: Callable[..., Trader], signed_in: SignIn
+) -> None:
+    response = signed_in(trader(cash="1000.00")).post("/orders/preview", {**TICKET, "quantity": ""})
+    page = response.content.decode()
+    assert response.status_code == 200
+    assert "Enter a quantity." in page
+    assert "refusal" not in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"quantity": "1.5"}, "quantity"),
+        ({"quantity": "NaN"}, "quantity"),
+        ({"limit_price": "1,234"}, "limit_price"),
+        ({"limit_price": "-1"}, "limit_price"),
+        ({"symbol": "NOPE"}, ""),
+        ({"symbol": "A" * 500}, "symbol"),
+        ({"side": "BOTH"}, "side"),
+        ({"limit_price": "99.501"}, ""),
+        ({"quantity": "11"}, ""),
+    ],
+)
+def test_bad_input_is_named_before_it_is_reviewed(
+    changes: dict[str, str], field: str, trader: Callable[..., Trader], signed_in: SignIn
+) -> None:
+    client = signed_in(trader(cash="1000.00"))
+    preview = client.post("/orders/preview", {**TICKET, **changes}).content.decode()
+    assert f'data-testid="refusal" data-field="{field}"' in preview
+    assert client.post("/orders/review", {**TICKET, **changes}).status_code == 422
+
+
+def test_a_review_says_the_side_in_words_and_what_is_left(
+    trader: Callable[..., Trader], signed_in: SignIn
+) -> None:
+    page = signed_in(trader(cash="1000.00")).post("/orders/review", TICKET).content.decode()
+    assert "Send buy order" in page
+    assert "1,000.00 → 502.50" in page
+    assert "0 → 5 shares" in page
+    assert "Limit 99.50 · Day" in page
+
+
+def test_the_reviewed_order_is_sent_and_found_by_its_client_id(
+    trader: Callable[..., Trader], signed_in: SignIn
+) -> None:
+    client = signed_in(trader(cash="1000.00"))
+    fields = reviewed(client)
+    response = client.post("/orders", fields)
+    assert response.status_code == 201
+    sent = response.json()["order"]
+    assert (sent["status"], sent["title"]) == ("PENDING", "Buy 5 AAPL: accepted")
+    found = client.get(f"/orders/by-client-id/{fields['client_order_id']}")
+    assert found.json()["order"]["order"] == sent["order"]
+
+
+def test_the_same_review_sent_twice_is_one_order(trader: Callable[..., Trader], signed_in: SignIn) -> None:
+    client = signed_in(trader(cash="1000.00"))
+    fields = reviewed(client)
+    first, second = client.post("/orders", fields), client.post("/orders", fields)
+    assert first.json()["order"]["order"] == second.json()["order"]["order"]
+    assert client.get("/partials/orders").content.decode().count("data-order=") == 1
+
+
+def test_an_order_that_the_money_no_longer_covers_is_refused_with_the_figures(
+    trader: Callable[..., Trader], signed_in: SignIn
+) -> None:
+    client = signed_in(trader(cash="600.00"))
+    first, second = reviewed(client), reviewed(client)
+    assert client.post("/orders", first).status_code == 201
+    response = client.post("/orders", second)
+    assert response.status_code == 403
+    error = response.json()["error"]
+    assert error["reason"] == "INSUFFICIENT_BP"
+    assert "short by 395.00" in error["message"]
+
+
+def test_a_market_buy_fills_and_shows_everywhere(
+    trader: Callable[..., Trader], exchange: Exchange, signed_in: SignIn
+) -> None:
+    seller, buyer = trader(cash="0.00", shares={"AAPL": 20}), trader(cash="2000.00")
+    seller.sell(20, "100.00")
+    exchange.run()
+    client = signed_in(buyer)
+    sent = client.post("/orders", reviewed(client, order_type="MARKET", quantity="10", limit_price=""))
+    exchange.run()
+    notice: dict[str, Any] = client.get(f"/orders/{sent.json()['order']['order']}").json()["order"]
+    assert (notice["tone"], notice["title"]) == ("success", "Bought 10 AAPL at 100.00")
+    assert "1,000.00" in client.get("/partials/account").content.decode()
+    assert 'data-testid="position-row-AAPL"' in client.get("/partials/positions").content.decode()
+    assert "1,000.00" in client.get("/partials/fills").content.decode()
+    assert "Filled" in client.get("/partials/history").content.decode()
+    marks = client.get("/chart/AAPL/marks").json()
+    assert [(fill["side"], fill["quantity"]) for fill in marks["fills"]] == [("BUY", 10)]
+
+
+def test_a_working_order_is_replaced_and_then_cancelled(
+    trader: Callable[..., Trader], exchange: Exchange, signed_in: SignIn
+) -> None:
+    buyer = trader(cash="1000.00")
+    order = buyer.buy(5, "90.00")
+    exchange.run()
+    client = signed_in(buyer)
+    assert 'value="90.00"' in client.get(f"/orders/{order.public_id}/edit").content.decode()
+    asked = client.post(f"/orders/{order.public_id}/replace", {"quantity": "6", "limit_price": "91,50"})
+    assert asked.status_code == 202
+    exchange.run()
+    page = client.get("/partials/orders").content.decode()
+    assert "Limit 91.50" in page
+    (replacement,) = re.findall(r'data-order="([0-9a-f-]{36})"', page)
+    assert client.post(f"/orders/{replacement}/cancel").status_code == 202
+    exchange.run()
+    assert "No open orders" in client.get("/partials/orders").content.decode()
+    assert "Cancelled on request." in client.get("/partials/history").content.decode()
+
+
+def test_cancelling_a_filled_order_says_that_it_was_too_late(
+    trader: Callable[..., Trader], exchange: Exchange, signed_in: SignIn
+) -> None:
+    seller, buyer = trader(cash="0.00", shares={"AAPL": 5}), trader(cash="1000.00")
+    seller.sell(5, "100.00")
+    exchange.run()
+    order = buyer.buy(5, "100.00")
+    exchange.run()
+    response = signed_in(buyer).post(f"/orders/{order.public_id}/cancel")
+    assert response.status_code == 409
+    assert response.json()["error"]["reason"] == "TOO_LATE"
+
+
+def test_an_ioc_order_that_found_nothing_is_neutral_not_red(
+    trader: Callable[..., Trader], exchange: Exchange, signed_in: SignIn
+) -> None:
+    buyer = trader(cash="1000.00")
+    order = buyer.buy(5, "90.00", time_in_force="ioc")
+    exchange.run()
+    notice = signed_in(buyer).get(f"/orders/{order.public_id}").json()["order"]
+    assert (notice["tone"], notice["status"]) == ("notice", "CANCELLED")
+    assert notice["text"].startswith("Nothing more was available")
