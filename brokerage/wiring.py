@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 def runner_step() -> type[Any]:
     """Return the Celery bootstep that hosts the matching runners."""
-    from apps.trades.worker import RunnerStep
+    from apps.trades.bootstep import RunnerStep
 
     return RunnerStep
 

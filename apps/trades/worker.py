@@ -1,13 +1,11 @@
-"""The runner's place in Celery: a bootstep of the matching worker, and what the runner is handed."""
+"""What the runner is handed: its session, the engine, booking, the books' state, the tape and the doorbell."""
 
 import logging
-import os
 import threading
 import time
 from typing import Any
 
 import psycopg
-from celery import bootsteps
 from django.conf import settings
 from redis import Redis
 from redis.exceptions import RedisError
@@ -22,10 +20,8 @@ from apps.trades.services.booking import batch_book
 
 logger = logging.getLogger(__name__)
 
-QUEUE = "matching"
 ORDERS_MAX = 1 << 20
 BOOKS_MAX = 1 << 13
-EXIT_CRASHED = 70
 SERVER_KEEPALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3"
 
 
@@ -89,44 +85,3 @@ def runner_make(matching_partition: int, stopping: threading.Event) -> Runner:
     )
     runner = Runner(matching_partition, ports)
     return runner
-
-
-class RunnerStep(bootsteps.StartStopStep):
-    """Starts one runner thread a matching partition in workers that consume the ``matching`` queue.
-
-    The loop is no broker message, so visibility time-outs and redelivery cannot touch it. Crash-only: an
-    error on a runner ends the whole process at once, and the supervisor starts another.
-    """
-
-    def __init__(self, worker: Any, **options: Any) -> None:
-        super().__init__(worker, **options)
-        self.enabled = QUEUE in worker.app.amqp.queues.consume_from
-        self.stopping = threading.Event()
-        self.threads: list[threading.Thread] = []
-
-    def include_if(self, worker: Any) -> bool:
-        return QUEUE in worker.app.amqp.queues.consume_from
-
-    def start(self, worker: Any) -> None:
-        for matching_partition in settings.MATCHING_PARTITIONS:
-            thread = threading.Thread(
-                target=self._run, args=(matching_partition,), name=f"runner-{matching_partition}", daemon=True
-            )
-            thread.start()
-            self.threads.append(thread)
-
-    def stop(self, worker: Any) -> None:
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join(timeout=3)
-
-    def terminate(self, parent: Any) -> None:
-        self.stop(parent)
-
-    def _run(self, matching_partition: int) -> None:
-        try:
-            runner_make(matching_partition, self.stopping).run()
-        except BaseException:
-            logger.exception("the runner of matching partition %s ends its process", matching_partition)
-            logging.shutdown()
-            os._exit(EXIT_CRASHED)
