@@ -1,6 +1,7 @@
 """Acts on the queue: append a command in the caller's transaction, and wake the runner after it commits."""
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ from redis.exceptions import RedisError
 from apps.matching.messages import COMMAND_COLUMNS, Command
 
 logger = logging.getLogger(__name__)
+
+WARNING_INTERVAL_S = 60.0
+_warned_at = float("-inf")
 
 _QUEUED_COLUMNS = COMMAND_COLUMNS.removeprefix("command_id, ").removesuffix(", created_at")
 
@@ -34,7 +38,10 @@ def command_append(cursor: Any, matching_partition: int, commands: Sequence[Comm
 
 def matching_wake(matching_partition: int) -> None:
     """Wake the runner: a hint, never the truth. A lost one costs at most one poll interval."""
+    global _warned_at
     try:
         get_redis_connection("default").publish(wake_channel(matching_partition), b"1")
     except RedisError as error:
-        logger.warning("wake-up of matching partition %s was lost: %s", matching_partition, error)
+        if time.monotonic() - _warned_at > WARNING_INTERVAL_S:
+            _warned_at = time.monotonic()
+            logger.warning("wake-ups of matching partition %s are lost: %s", matching_partition, error)

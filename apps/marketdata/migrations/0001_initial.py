@@ -1,6 +1,7 @@
 """Create ticks by day, candles, and the one-minute view."""
 
 from django.db import migrations, models
+
 from apps.marketdata.models import PARTITIONED
 from apps.primitives.partitions import default_partition_sql, script
 
