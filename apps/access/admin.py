@@ -25,6 +25,6 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     fields = ("key_id", "account", "label", "created_at", "revoked_at")
     actions_detail = ["key_revoke"]
 
-    @action(description="Revoke key", permissions=["access.change_apikey"])
+    @action(description="Revoke key", permissions=["act"])
     def key_revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return staff_act_view(self, request, object_id, REVOKE)

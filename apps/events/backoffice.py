@@ -62,6 +62,11 @@ class ReadOnlyAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def has_act_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Return whether this person may do this page's acts: they need the model's change permission."""
+        meta = self.model._meta
+        return request.user.has_perm(f"{meta.app_label}.change_{meta.model_name}")
+
 
 class BoundedPaginator(Paginator):
     """Counts no further than a bound, so that no list reads a whole day to say how long it is."""

@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection
 
@@ -30,7 +31,9 @@ def account_event_list(account_id: int, after_seq: int, limit: int = LIST_MAX) -
     with connection.cursor() as cursor:
         cursor.execute(_READ_SQL, (account_id, after_seq, floor, min(limit, LIST_MAX)))
         rows = cursor.fetchall()
-    return [
-        EventRecord(*row[:7], *(json.loads(text, parse_float=Decimal) for text in row[7:9]), row[9])
-        for row in rows
-    ]
+    return [_record(row) for row in rows]
+
+
+def _record(row: tuple[Any, ...]) -> EventRecord:
+    data, metadata = (json.loads(text, parse_float=Decimal) for text in row[7:9])
+    return EventRecord(*(*row[:7], data, metadata, row[9]))

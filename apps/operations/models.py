@@ -1,4 +1,4 @@
-"""When it is final: which settlement steps have been done, and for whom."""
+"""When it is final, and which phase the market is in: steps done once, and each book's session."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -20,3 +20,18 @@ class SettlementStep(models.Model):
 
     def __str__(self) -> str:
         return f"{self.step} {self.settl_date} {self.account_id}"
+
+
+class BookSession(models.Model):
+    """Whether a symbol's book was last told that the market is open; a staff halt is another matter."""
+
+    symbol = models.CharField(max_length=10, primary_key=True)
+    is_open = models.BooleanField()
+    trade_date = models.DateField()
+    changed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "book_sessions"
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {'open' if self.is_open else 'closed'}"

@@ -1,6 +1,7 @@
 """The reconciler: silent on a traded book, and each check speaks when its break is planted."""
 
 import json
+import time
 from collections.abc import Iterator
 from io import StringIO
 
@@ -8,9 +9,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from apps.marketdata.tape import FRAME_INTERVAL_S
+from apps.operations.services import reconcile_depth
 from apps.operations.services.reconcile import reconcile_run
 from apps.operations.services.reconcile_checks import CHECKS
+from apps.operations.services.reconcile_depth import depth_reconcile
 from tests.operations.conftest import TradedBook
+from tests.support.matching import Exchange
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "marketdata"])
 
@@ -20,16 +25,16 @@ def broken_names() -> set[str]:
 
 
 @pytest.fixture
-def sabotage(traded: TradedBook) -> Iterator[list[str]]:
-    """Run statements with every trigger and foreign key asleep; undo them afterwards by emptying the books."""
-    statements: list[str] = []
-    yield statements
+def sabotage(traded: TradedBook) -> Iterator[None]:
+    """Books that a test may break: they are emptied before anybody checks them."""
+    yield
     from tests.conftest import database_empty
 
     database_empty("default")
 
 
 def plant(statement: str) -> None:
+    """Run a statement with every trigger and foreign key asleep."""
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
         try:
@@ -97,7 +102,7 @@ BREAKS = [
 
 
 @pytest.mark.parametrize(("name", "statement"), BREAKS)
-def test_each_check_finds_its_planted_break(sabotage: list[str], name: str, statement: str) -> None:
+def test_each_check_finds_its_planted_break(sabotage: None, name: str, statement: str) -> None:
     plant(statement)
     assert name in broken_names()
 
@@ -107,25 +112,26 @@ def test_every_check_has_a_planted_break() -> None:
     assert {check.name for check in CHECKS} - {name for name, _ in BREAKS} == {"I3.shares"}
 
 
-def test_negative_shares_are_found_when_even_the_constraint_is_gone(sabotage: list[str]) -> None:
+def test_negative_shares_are_found_when_even_the_constraint_is_gone(sabotage: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE positions DROP CONSTRAINT positions_not_short")
         cursor.execute("UPDATE positions SET quantity = -1 WHERE symbol = 'MSFT'")
         assert "I3.shares" in broken_names()
         cursor.execute("UPDATE positions SET quantity = 50 WHERE symbol = 'MSFT'")
         cursor.execute(
-            "ALTER TABLE positions ADD CONSTRAINT positions_not_short CHECK (quantity >= 0 AND average_cost >= 0)"
+            "ALTER TABLE positions ADD CONSTRAINT positions_not_short "
+            "CHECK (quantity >= 0 AND average_cost >= 0)"
         )
 
 
-def test_a_halted_book_may_be_crossed(sabotage: list[str]) -> None:
+def test_a_halted_book_may_be_crossed(sabotage: None) -> None:
     plant("UPDATE orders SET price = 150 WHERE side = 'BUY' AND status = 'NEW'")
     plant("UPDATE instruments SET halted = true")
     assert "I8.crossed" not in broken_names()
 
 
 def test_the_command_shows_the_broken_rows_and_exits_with_1(
-    sabotage: list[str], traded: TradedBook, capsys: pytest.CaptureFixture[str]
+    sabotage: None, traded: TradedBook, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plant("UPDATE accounts SET cash_balance = cash_balance + 0.01 WHERE cash_balance > 50000")
     with pytest.raises(SystemExit) as ended:
@@ -134,6 +140,17 @@ def test_the_command_shows_the_broken_rows_and_exits_with_1(
     shown = capsys.readouterr().out
     assert f"I1.cash: account_id={traded.buyer.account_id}" in shown
     assert "I1.cash         BROKEN" in shown
+
+
+def test_the_published_depth_is_that_of_the_open_orders(
+    sabotage: None, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile_depth, "ATTEMPTS_MAX", 2)
+    time.sleep(FRAME_INTERVAL_S)
+    exchange.runner.ports.announce(exchange.runner.engine, exchange.runner.symbols)
+    assert depth_reconcile().is_whole
+    plant("UPDATE live_orders SET remaining = remaining + 1")
+    assert [row["symbol"] for row in depth_reconcile().broken] == ["AAPL"]
 
 
 def test_the_command_takes_checks_by_name_and_speaks_json(traded: TradedBook) -> None:

@@ -35,9 +35,7 @@ def house_account() -> Account:
     found = Account.objects.filter(user__username=BANK_USERNAME).first()
     if found is not None:
         return found
-    return account_open(
-        username=BANK_USERNAME, password=None, account_type=AccountType.HOUSE, origin=SYSTEM
-    )
+    return account_open(username=BANK_USERNAME, password=None, account_type=AccountType.HOUSE, origin=SYSTEM)
 
 
 def cash_deposit(*, account_id: int, amount: Decimal, description: str, origin: Origin) -> None:

@@ -1,0 +1,237 @@
+"""What must hold in the books, each as one query that returns the rows which break it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One invariant: its name, what it says, and the query that finds what contradicts it."""
+
+    name: str
+    title: str
+    sql: str
+
+
+_LIVE = "('PENDING', 'HELD', 'NEW', 'PARTIALLY_FILLED')"
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "I1.entries",
+        "the lines of every journal entry sum to zero per currency",
+        """
+        SELECT entry_id, currency, sum(amount) AS total, count(*) AS lines
+        FROM transactions GROUP BY entry_id, currency HAVING sum(amount) <> 0 OR count(*) < 2
+        """,
+    ),
+    Check(
+        "I1.cash",
+        "every customer's cash is the sum of the ledger's lines",
+        """
+        SELECT a.account_id, a.cash_balance, coalesce(l.total, 0) AS ledger_total
+        FROM accounts a LEFT JOIN (
+            SELECT account_id, sum(amount) AS total FROM transactions
+            GROUP BY account_id) AS l USING (account_id)
+        WHERE a.account_type <> 'HOUSE' AND a.cash_balance <> coalesce(l.total, 0)
+        """,
+    ),
+    Check(
+        "I1.unsettled",
+        "unsettled cash is what pending trades moved, less what settlement has done of their dates",
+        """
+        SELECT a.account_id, a.unsettled_cash, coalesce(t.total, 0) AS pending_total
+        FROM accounts a LEFT JOIN (
+            SELECT account_id, sum(amount) AS total FROM (
+                SELECT buyer_account_id AS account_id, -trade_value AS amount, settl_date, settlement_status
+                FROM trades
+                UNION ALL
+                SELECT seller_account_id, trade_value, settl_date, settlement_status FROM trades
+                UNION ALL
+                SELECT account_id, -amount, settl_date, 'SETTLED' FROM settlement_steps
+                WHERE step LIKE 'CASH%'
+            ) AS sides
+            WHERE settlement_status IN ('PENDING', 'SETTLED') AND settl_date IN (
+                SELECT settl_date FROM trades WHERE settlement_status = 'PENDING')
+            GROUP BY account_id) AS t USING (account_id)
+        WHERE a.unsettled_cash <> coalesce(t.total, 0)
+        """,
+    ),
+    Check(
+        "I2.issued",
+        "the positions of every symbol sum to the shares issued",
+        """
+        SELECT symbol, coalesce(p.held, 0) AS positions_total, coalesce(i.issued, 0) AS issued_total
+        FROM (SELECT symbol, sum(quantity) AS held FROM positions GROUP BY symbol) AS p
+        FULL JOIN (
+            SELECT symbol, sum(quantity) AS issued FROM share_issues GROUP BY symbol) AS i USING (symbol)
+        WHERE coalesce(p.held, 0) <> coalesce(i.issued, 0)
+        """,
+    ),
+    Check(
+        "I2.positions",
+        "every position is what was issued to the account, plus bought, less sold",
+        """
+        SELECT account_id, symbol, coalesce(p.quantity, 0) AS position_quantity,
+               coalesce(m.quantity, 0) AS moved_quantity
+        FROM (SELECT account_id, symbol, sum(quantity) AS quantity FROM (
+                  SELECT account_id, symbol, quantity FROM share_issues
+                  UNION ALL SELECT buyer_account_id, symbol, quantity FROM trades
+                  UNION ALL SELECT seller_account_id, symbol, -quantity FROM trades) AS moves
+              GROUP BY account_id, symbol) AS m
+        FULL JOIN (SELECT account_id, symbol, quantity FROM positions) AS p USING (account_id, symbol)
+        WHERE coalesce(p.quantity, 0) <> coalesce(m.quantity, 0)
+        """,
+    ),
+    Check(
+        "I2.holds",
+        "live orders never hold more shares than the account owns",
+        """
+        SELECT account_id, symbol, sum(l.held_shares) AS held_shares, max(coalesce(p.quantity, 0)) AS quantity
+        FROM live_orders l LEFT JOIN positions p USING (account_id, symbol)
+        GROUP BY account_id, symbol HAVING sum(l.held_shares) > max(coalesce(p.quantity, 0))
+        """,
+    ),
+    Check(
+        "I3.cash",
+        "no cash account is below zero, and none holds more cash than it has",
+        """
+        SELECT a.account_id, a.cash_balance, coalesce(sum(l.held_cash), 0) AS held_cash
+        FROM accounts a LEFT JOIN live_orders l USING (account_id)
+        WHERE a.account_type = 'CASH'
+        GROUP BY a.account_id, a.cash_balance
+        HAVING a.cash_balance < 0 OR a.cash_balance < coalesce(sum(l.held_cash), 0)
+        """,
+    ),
+    Check(
+        "I3.shares",
+        "no position and no hold is below zero",
+        """
+        SELECT 'position' AS what, account_id, symbol, quantity::numeric AS figure
+        FROM positions WHERE quantity < 0 OR average_cost < 0
+        UNION ALL
+        SELECT 'hold', account_id, symbol, least(remaining, held_cash, held_shares) FROM live_orders
+        WHERE remaining <= 0 OR held_cash < 0 OR held_shares < 0
+        """,
+    ),
+    Check(
+        "I4.fills",
+        "every order's filled quantity and value are the sums of its trades, within its quantity",
+        """
+        SELECT order_id, o.quantity, o.filled_quantity, coalesce(f.quantity, 0) AS traded_quantity,
+               o.filled_value, coalesce(f.value, 0) AS traded_value
+        FROM orders o FULL JOIN (
+            SELECT order_id, sum(quantity) AS quantity, sum(price * quantity) AS value FROM (
+                SELECT buy_order_id AS order_id, price, quantity FROM trades
+                UNION ALL SELECT sell_order_id, price, quantity FROM trades) AS sides
+            GROUP BY order_id) AS f USING (order_id)
+        WHERE o.order_id IS NULL OR o.filled_quantity > o.quantity
+           OR o.filled_quantity <> coalesce(f.quantity, 0) OR o.filled_value <> coalesce(f.value, 0)
+        """,
+    ),
+    Check(
+        "I4.live",
+        "exactly the live orders have a hold (or a replacement that is still queued)",
+        f"""
+        SELECT order_id, o.status AS order_status, l.status AS hold_status
+        FROM (SELECT order_id, status FROM orders WHERE status IN {_LIVE}) AS o
+        FULL JOIN live_orders l USING (order_id)
+        WHERE (o.order_id IS NULL OR l.order_id IS NULL) AND NOT EXISTS (
+            SELECT 1 FROM order_commands c
+            WHERE c.order_id = l.order_id AND c.kind = 'REPLACE' AND o.order_id IS NULL)
+        """,
+    ),
+    Check(
+        "I4.holds",
+        "every hold says what remains of its order, and holds exactly that",
+        """
+        SELECT o.order_id, o.status, l.status AS hold_status,
+               o.quantity - o.filled_quantity AS leaves_quantity,
+               l.remaining, l.hold_price, l.held_cash, l.held_shares
+        FROM live_orders l JOIN orders o USING (order_id)
+        WHERE l.status <> o.status OR l.remaining <> o.quantity - o.filled_quantity
+           OR l.account_id <> o.account_id OR l.symbol <> o.symbol
+           OR l.held_cash <> l.hold_price * l.remaining
+           OR l.held_shares <> CASE WHEN o.side = 'SELL' THEN l.remaining ELSE 0 END
+           OR (o.side = 'BUY' AND l.hold_price < coalesce(o.price, o.collar_price))
+        """,
+    ),
+    Check(
+        "I7.ledger",
+        "every trade has exactly its two ledger lines, of its value, on its two accounts",
+        """
+        SELECT trade_id, t.trade_value, l.lines, l.bought, l.sold
+        FROM trades t FULL JOIN (
+            SELECT reference_id AS trade_id, count(*) AS lines,
+                   sum(amount) FILTER (WHERE transaction_type = 'TRADE_BUY') AS bought,
+                   sum(amount) FILTER (WHERE transaction_type = 'TRADE_SELL') AS sold,
+                   max(account_id) FILTER (WHERE transaction_type = 'TRADE_BUY') AS buyer_account_id,
+                   max(account_id) FILTER (WHERE transaction_type = 'TRADE_SELL') AS seller_account_id
+            FROM transactions WHERE transaction_type IN ('TRADE_BUY', 'TRADE_SELL')
+            GROUP BY reference_id) AS l USING (trade_id)
+        WHERE t.trade_id IS NULL OR l.lines IS DISTINCT FROM 2
+           OR l.bought IS DISTINCT FROM -t.trade_value OR l.sold IS DISTINCT FROM t.trade_value
+           OR l.buyer_account_id <> t.buyer_account_id OR l.seller_account_id <> t.seller_account_id
+        """,
+    ),
+    Check(
+        "I7.events",
+        "every trade has exactly two TRADE_EXECUTED events, one a side",
+        """
+        SELECT trade_id, e.events, e.sides
+        FROM trades t FULL JOIN (
+            SELECT (data ->> 'trade_id')::bigint AS trade_id, count(*) AS events,
+                   count(DISTINCT data ->> 'side') AS sides
+            FROM events WHERE topic = 'trades-events' AND event_type = 'TRADE_EXECUTED'
+            GROUP BY 1) AS e USING (trade_id)
+        WHERE t.trade_id IS NULL OR e.events IS DISTINCT FROM 2 OR e.sides <> 2
+        """,
+    ),
+    Check(
+        "I7.executions",
+        "no execution (matching partition, sequence, n) was booked twice",
+        """
+        SELECT matching_partition, match_seq, match_n, count(*) AS trades
+        FROM trades GROUP BY matching_partition, match_seq, match_n HAVING count(*) > 1
+        """,
+    ),
+    Check(
+        "I7.journal",
+        "every trade's sequence is in the journal, and the journal has no gap up to its leader's sequence",
+        """
+        SELECT 'trade' AS what, t.matching_partition, t.match_seq AS seq
+        FROM trades t LEFT JOIN matching_journal j
+          ON j.matching_partition = t.matching_partition AND j.seq = t.match_seq
+        WHERE j.seq IS NULL
+        UNION ALL
+        SELECT 'journal', l.matching_partition, l.seq
+        FROM matching_leader l LEFT JOIN (
+            SELECT matching_partition, count(*) AS records, max(seq) AS seq, min(seq) AS first
+            FROM matching_journal GROUP BY matching_partition) AS j USING (matching_partition)
+        WHERE coalesce(j.records, 0) <> l.seq OR coalesce(j.seq, 0) <> l.seq
+        """,
+    ),
+    Check(
+        "I8.crossed",
+        "no book that trades is crossed",
+        """
+        SELECT l.symbol, max(o.price) FILTER (WHERE o.side = 'BUY') AS best_bid,
+               min(o.price) FILTER (WHERE o.side = 'SELL') AS best_ask
+        FROM live_orders l JOIN orders o USING (order_id) JOIN instruments i ON i.symbol = l.symbol
+        LEFT JOIN book_sessions s ON s.symbol = l.symbol
+        WHERE l.status IN ('NEW', 'PARTIALLY_FILLED') AND o.order_type = 'LIMIT'
+          AND NOT i.halted AND coalesce(s.is_open, true)
+          AND NOT EXISTS (SELECT 1 FROM order_commands c WHERE c.symbol = l.symbol AND c.kind = 'RESUME')
+        GROUP BY l.symbol
+        HAVING max(o.price) FILTER (WHERE o.side = 'BUY') >= min(o.price) FILTER (WHERE o.side = 'SELL')
+        """,
+    ),
+    Check(
+        "I8.resting",
+        "what rests on a book may rest: a limit order for the day or good till cancelled",
+        """
+        SELECT o.order_id, l.symbol, l.status, o.order_type, o.time_in_force
+        FROM live_orders l JOIN orders o USING (order_id)
+        WHERE l.status IN ('NEW', 'PARTIALLY_FILLED')
+          AND (o.order_type <> 'LIMIT' OR o.price IS NULL OR o.time_in_force NOT IN ('DAY', 'GTC', 'GTD'))
+        """,
+    ),
+)

@@ -1,0 +1,41 @@
+"""Celery's door to operations: each task is one service call, and may run twice at once."""
+
+from datetime import timedelta
+
+from celery import shared_task
+
+from apps.instruments.calendar import exchange_date
+from apps.operations.services.partition_merging import partitions_merge
+from apps.operations.services.partition_rehoming import partitions_rehome
+from apps.operations.services.partitions import partitions_ensure
+from apps.operations.services.sessions import session_upkeep, turn_next
+from apps.operations.services.settlement import settlement_run
+from apps.primitives.clock import utc_now
+
+UPKEEP_INTERVAL = timedelta(seconds=15)
+"""How often beat calls for session upkeep; an open or close nearer than that gets a call of its own."""
+
+
+@shared_task(name="operations.partitions_upkeep")
+def partitions_upkeep_task() -> None:
+    """Make the coming days' partitions, rehome strays (whose alarm is in the log), merge old months."""
+    today = utc_now().date()
+    if partitions_ensure(today).strays:
+        partitions_rehome()
+    partitions_merge(today)
+
+
+@shared_task(name="operations.settlement_run")
+def settlement_run_task() -> None:
+    """Settle every date up to today's exchange date."""
+    settlement_run(exchange_date(utc_now()))
+
+
+@shared_task(name="operations.session_upkeep")
+def session_upkeep_task(at_turn: bool = False) -> None:
+    """Expire orders, open and close books, value positions; come back at an open or close that is near."""
+    now = utc_now()
+    session_upkeep(now)
+    turn = None if at_turn else turn_next(now, UPKEEP_INTERVAL)
+    if turn is not None:
+        session_upkeep_task.apply_async(kwargs={"at_turn": True}, eta=turn)
