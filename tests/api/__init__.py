@@ -1,1 +1,1 @@
-"""Tests of api."""
+"""The published API, through its real edge."""

@@ -1,1 +1,1 @@
-"""Tests of streaming."""
+"""The sockets, through real servers where it matters."""

@@ -1,0 +1,1 @@
+"""The protocol that published clients speak, one folder a version."""

@@ -1,0 +1,1 @@
+"""Version 2 of the trading protocol: one module a resource."""

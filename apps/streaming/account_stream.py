@@ -1,0 +1,68 @@
+"""One account's events in order and without gaps, whatever order or holes they arrive with."""
+
+from collections import deque
+from typing import Any
+
+from channels.db import database_sync_to_async
+
+from apps.accounts.selectors import account_get
+from apps.events.selectors import LIST_MAX, account_event_list
+from apps.streaming.groups import event_wire
+
+INBOX_MAX = 1_000
+_UNNUMBERED_SHOWN = ("ORDER_", "ACCOUNT_", "API_KEY_")
+"""Facts outside the numbered stream that sockets are told; the rest repeats what the numbered ones say."""
+
+
+class AccountStream:
+    """Begins after a position; ``take`` never waits, ``pull`` returns what follows, in order."""
+
+    def __init__(self, account_id: int, seq: int) -> None:
+        self.account_id = account_id
+        self.seq = seq
+        self._inbox: deque[dict[str, Any]] = deque()
+        self._behind = False
+
+    @classmethod
+    async def begin(cls, account_id: int) -> "AccountStream":
+        """Return the stream from now on; join the account's group first, so that nothing falls between."""
+        account = await database_sync_to_async(account_get)(account_id)
+        return cls(account_id, account.event_seq)
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Take in an event as it arrives; when too many wait, all are read again from the record."""
+        if len(self._inbox) >= INBOX_MAX:
+            self._inbox.clear()
+            self._behind = True
+        self._inbox.append(event)
+
+    def verify(self) -> None:
+        """Let the next ``pull`` ask the record whether something was missed."""
+        self._behind = True
+
+    async def pull(self) -> list[dict[str, Any]]:
+        """Return the events that follow, in order; each numbered one exactly once."""
+        ready: list[dict[str, Any]] = []
+        while self._behind or self._inbox:
+            if self._behind:
+                ready += await self._missed()
+            else:
+                ready += await self._next(self._inbox.popleft())
+        return ready
+
+    async def _next(self, event: dict[str, Any]) -> list[dict[str, Any]]:
+        seq = event["account_seq"]
+        if seq is None:
+            return [event] if event["event_type"].startswith(_UNNUMBERED_SHOWN) else []
+        missed = await self._missed() if seq > self.seq + 1 else []
+        if seq <= self.seq or self._behind:
+            return missed
+        self.seq = seq
+        return [*missed, event]
+
+    async def _missed(self) -> list[dict[str, Any]]:
+        records = await database_sync_to_async(account_event_list)(self.account_id, self.seq)
+        if records:
+            self.seq = records[-1].account_seq or self.seq
+        self._behind = len(records) == LIST_MAX
+        return [event_wire(record) for record in records]

@@ -1,0 +1,1 @@
+"""The sockets: the terminal's, the trade updates', the market data's."""

@@ -1,0 +1,164 @@
+"""The market-data socket: trades, quotes and minute bars for clients with an API key."""
+
+import asyncio
+from typing import Any
+
+from apps.access.selectors import KeyHolder
+from apps.streaming.codecs import MESSAGE_BYTES_MAX, Codec, MessageUnreadable, codec_of
+from apps.streaming.consumers.base import KeySeat, LiveSocket, SlowClient
+from apps.streaming.consumers.trading import CHECK_EVERY_S, CLOSE_POLICY, CONNECTIONS_MAX, holder_find
+from apps.streaming.directory import directory
+from apps.streaming.feed import Feed, Frame, feed
+from apps.streaming.market import (
+    Subscription,
+    SubscriptionInvalid,
+    SubscriptionTooLarge,
+    quote_key,
+    quote_message,
+    trade_messages,
+)
+
+AUTH_TIMEOUT_S = 10.0
+MESSAGES_WAITING_MAX = 20_000
+ERRORS = {
+    400: "invalid syntax",
+    401: "not authenticated",
+    402: "auth failed",
+    403: "already authenticated",
+    404: "auth timeout",
+    405: "symbol limit exceeded",
+    406: "connection limit exceeded",
+    407: "slow client",
+    500: "internal error",
+}
+
+
+class MarketConsumer(LiveSocket):
+    """``/v2/iex`` and its aliases: every frame is a list, control frames have one element."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.codec: Codec | None = None
+        self.holder: KeyHolder | None = None
+        self.pair = ("", "")
+        self.seat: KeySeat | None = None
+        self.feed: Feed | None = None
+        self.subscription = Subscription()
+        self._trades: list[dict[str, Any]] = []
+        self._quotes: dict[str, Frame] = {}
+        self._told: dict[str, tuple[Any, ...]] = {}
+
+    async def connect(self) -> None:
+        self.codec = codec_of(self.scope)
+        await self.accept()
+        self._say({"T": "success", "msg": "connected"})
+        self.writer_start()
+        self.task_start(self._auth_await())
+
+    async def disconnect(self, code: int) -> None:
+        if self.feed:
+            self.feed.forget(self)
+        if self.seat:
+            self.seat.free()
+        await super().disconnect(code)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        message = text_data if text_data is not None else bytes_data or b""
+        try:
+            if self.codec is None or len(message) > MESSAGE_BYTES_MAX:
+                raise MessageUnreadable("the message is too long")
+            await self._act(self.codec.decode(message))
+        except (MessageUnreadable, SubscriptionInvalid):
+            self._error(400)
+        except SubscriptionTooLarge:
+            self._error(405)
+        except SlowClient:
+            await self.close(code=CLOSE_POLICY)
+
+    def frame_take(self, frame: Frame) -> None:
+        symbol = frame["S"]
+        if frame["trades"] and self.subscription.wants("trades", symbol):
+            self._trades.extend(trade_messages(frame, directory.tapes.get(symbol, "B")))
+            if len(self._trades) > MESSAGES_WAITING_MAX:
+                self._trades.clear()
+                self.task_start(self._slow())
+        if self.subscription.wants("quotes", symbol) and self._told.get(symbol) != quote_key(frame):
+            self._told[symbol] = quote_key(frame)
+            self._quotes[symbol] = frame
+        self.wake.set()
+
+    def conflated_pull(self) -> list[str | bytes]:
+        assert self.codec is not None
+        quotes = [
+            quote_message(frame, directory.tapes.get(symbol, "B")) for symbol, frame in self._quotes.items()
+        ]
+        messages, self._trades = [*self._trades, *quotes], []
+        self._quotes.clear()
+        return [self.codec.encode(messages)] if messages else []
+
+    async def slow_tell(self) -> None:
+        self._ready.clear()
+
+    async def _act(self, message: dict[str, Any]) -> None:
+        action = message.get("action")
+        if action == "auth":
+            await self._authenticate(message)
+        elif action in ("subscribe", "unsubscribe"):
+            await self._subscribe(message, adding=action == "subscribe")
+        else:
+            raise MessageUnreadable("action must be auth, subscribe or unsubscribe")
+
+    async def _authenticate(self, message: dict[str, Any]) -> None:
+        if self.holder is not None:
+            self._error(403)
+            return
+        self.pair = (str(message.get("key")), str(message.get("secret")))
+        holder = await holder_find(*self.pair)
+        if holder is None:
+            await self._refuse(402)
+            return
+        self.seat = KeySeat.take(f"market:{holder.key_id}", CONNECTIONS_MAX)
+        if self.seat is None:
+            await self._refuse(406)
+            return
+        await directory.refresh()
+        self.holder, self.feed = holder, feed()
+        self.task_start(self._check())
+        self._say({"T": "success", "msg": "authenticated"})
+
+    async def _subscribe(self, message: dict[str, Any], *, adding: bool) -> None:
+        if self.holder is None or self.feed is None:
+            self._error(401)
+            return
+        self.subscription.change(message, adding=adding)
+        self.feed.listen(self, self.subscription.symbols())
+        self._say(self.subscription.message())
+
+    def _say(self, message: dict[str, Any]) -> None:
+        assert self.codec is not None
+        self.put(self.codec.encode([message]))
+
+    def _error(self, code: int) -> None:
+        self._say({"T": "error", "code": code, "msg": ERRORS[code]})
+
+    async def _refuse(self, code: int) -> None:
+        self._error(code)
+        # The writer needs a moment for the reason before the socket closes.
+        await asyncio.sleep(0.05)
+        await self.close(code=CLOSE_POLICY)
+
+    async def _slow(self) -> None:
+        await self._refuse(407)
+
+    async def _auth_await(self) -> None:
+        await asyncio.sleep(AUTH_TIMEOUT_S)
+        if self.holder is None:
+            await self._refuse(404)
+
+    async def _check(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_EVERY_S)
+            await directory.refresh()
+            if await holder_find(*self.pair) is None:
+                await self._refuse(402)
+                return

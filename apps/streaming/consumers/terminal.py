@@ -1,0 +1,242 @@
+"""The terminal's socket: quotes, depth and trades of what it shows, and the account's own events."""
+
+import asyncio
+from collections import deque
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db import DatabaseError
+from redis.exceptions import RedisError
+
+from apps.accounts.selectors import account_for_user
+from apps.marketdata.selectors import tick_list
+from apps.primitives.clock import iso, utc_now
+from apps.primitives.errors import NotFound
+from apps.primitives.ids import Kind, public_id
+from apps.streaming.account_stream import AccountStream
+from apps.streaming.codecs import MESSAGE_BYTES_MAX, MessageUnreadable, json_message
+from apps.streaming.consumers.base import CLOSE_SLOW, LiveSocket, SlowClient
+from apps.streaming.feed import TRADES_KEPT, Feed, Frame, feed
+from apps.streaming.frames import (
+    AccountFrame,
+    Heartbeat,
+    Hello,
+    Problem,
+    Quotes,
+    Trade,
+    Trades,
+    depth_of,
+    quote_of,
+    trade_of,
+)
+from apps.streaming.groups import account_group
+
+SYMBOLS_MAX = 200
+SYMBOL_LENGTH_MAX = 10
+TRADES_WAITING_MAX = 1_000
+HEARTBEAT_S = 1.0
+VERIFY_EVERY_BEATS = 15
+"""How often the account's record is asked for missed events, in heartbeats."""
+
+SESSION_EVERY_BEATS = 30
+CLOSE_SIGNED_OUT, CLOSE_NOT_ALLOWED = 4401, 4403
+
+
+class TerminalConsumer(LiveSocket):
+    """``/ws/terminal``, for a signed-in trader's browser."""
+
+    channel_layer_alias = "default"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.feed: Feed | None = None
+        self.stream: AccountStream | None = None
+        self.depth_symbol: str | None = None
+        self._quotes: dict[str, Frame] = {}
+        self._depth: Frame | None = None
+        self._trades: deque[Trade] = deque()
+
+    async def connect(self) -> None:
+        # A close code can be told only to an accepted socket.
+        await self.accept()
+        if not origin_is_ours(self.scope):
+            await self.close(code=CLOSE_NOT_ALLOWED)
+            return
+        user = self.scope.get("user")
+        if user is None or not user.is_authenticated or not user.is_active:
+            await self.close(code=CLOSE_SIGNED_OUT)
+            return
+        try:
+            account = await database_sync_to_async(account_for_user)(user.pk)
+        except NotFound:
+            await self.close(code=CLOSE_NOT_ALLOWED)
+            return
+        await self._open(account.account_id)
+
+    async def _open(self, account_id: int) -> None:
+        try:
+            await self.channel_layer.group_add(account_group(account_id), self.channel_name)
+        except (RedisError, OSError):
+            await self.close(code=CLOSE_SLOW)
+            return
+        self.groups = [account_group(account_id)]
+        self.feed = feed()
+        self.stream = await AccountStream.begin(account_id)
+        hello = Hello(type="hello", account_seq=self.stream.seq, server_time=iso(utc_now()))
+        self.put(orjson.dumps(hello).decode())
+        self.writer_start()
+        self.task_start(self._beat())
+
+    async def disconnect(self, code: int) -> None:
+        if self.feed:
+            self.feed.forget(self)
+        await super().disconnect(code)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self.feed is None:
+            return
+        message = text_data if text_data is not None else bytes_data or b""
+        try:
+            if len(message) > MESSAGE_BYTES_MAX:
+                raise MessageUnreadable("the message is too long")
+            await self._subscribe(json_message(message))
+        except MessageUnreadable as error:
+            self._answer(Problem(type="error", message=str(error)))
+
+    async def account_event(self, message: dict[str, Any]) -> None:
+        """Take in an event of the account's group."""
+        if self.stream:
+            self.stream.take(message["event"])
+            self.wake.set()
+
+    def frame_take(self, frame: Frame) -> None:
+        symbol = frame["S"]
+        self._quotes[symbol] = frame
+        if symbol == self.depth_symbol:
+            self._depth = frame
+            self._trades.extend(trade_of(trade) for trade in frame["trades"])
+            while len(self._trades) > TRADES_WAITING_MAX:
+                self._trades.popleft()
+        self.wake.set()
+
+    async def sequenced_pull(self) -> list[str | bytes]:
+        assert self.stream is not None
+        return [_account_frame(event) for event in await self.stream.pull()]
+
+    def conflated_pull(self) -> list[str | bytes]:
+        frames: list[Any] = []
+        if self._quotes:
+            frames.append(Quotes(type="quotes", quotes=[quote_of(frame) for frame in self._quotes.values()]))
+            self._quotes.clear()
+        if self._depth:
+            frames.append(depth_of(self._depth))
+            self._depth = None
+        if self._trades and self.depth_symbol:
+            frames.append(Trades(type="trades", symbol=self.depth_symbol, trades=list(self._trades)))
+            self._trades.clear()
+        return [orjson.dumps(frame).decode() for frame in frames]
+
+    async def _subscribe(self, message: dict[str, Any]) -> None:
+        if message.get("action") != "subscribe":
+            raise MessageUnreadable("the only action is subscribe")
+        symbols, depth = message.get("symbols", []), message.get("depth")
+        if not isinstance(symbols, list) or len(symbols) > SYMBOLS_MAX or not all(map(_is_symbol, symbols)):
+            raise MessageUnreadable(f"symbols must be a list of at most {SYMBOLS_MAX} symbols")
+        if depth is not None and not _is_symbol(depth):
+            raise MessageUnreadable("depth must be one symbol")
+        assert self.feed is not None
+        history = await _history(depth) if depth else []
+        shown = {*symbols, *([depth] if depth else [])}
+        # From here on nothing waits: no frame of the former subscription can be told as one of this.
+        self.depth_symbol = depth
+        self.feed.listen(self, shown)
+        self._snapshot(shown, history)
+
+    def _snapshot(self, symbols: set[str], history: list[Trade]) -> None:
+        """Show at once what is known, before anything moves."""
+        assert self.feed is not None
+        self._quotes.clear()
+        self._trades.clear()
+        self._depth = None
+        self._quotes = {name: self.feed.latest[name] for name in symbols if name in self.feed.latest}
+        if self.depth_symbol in self.feed.latest:
+            self._depth = self.feed.latest[self.depth_symbol]
+        if self.depth_symbol:
+            recent = [trade_of(trade) for trade in self.feed.trades.get(self.depth_symbol, ())]
+            known = {trade["id"] for trade in recent}
+            # Ticks are stored a moment after they are told, so what was told comes last.
+            self._trades.extend(trade for trade in history if trade["id"] not in known)
+            self._trades.extend(recent)
+        self.wake.set()
+
+    def _answer(self, frame: Any) -> None:
+        try:
+            self.put(orjson.dumps(frame).decode())
+        except SlowClient:
+            self.task_start(self.close(code=CLOSE_SLOW))
+
+    async def _beat(self) -> None:
+        assert self.feed is not None and self.stream is not None
+        seq = 0
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            seq += 1
+            if seq % VERIFY_EVERY_BEATS == 0:
+                self.stream.verify()
+            if seq % SESSION_EVERY_BEATS == 0 and not await _session_lives(self.scope["session"]):
+                await self.close(code=CLOSE_SIGNED_OUT)
+                return
+            beat = Heartbeat(
+                type="heartbeat", seq=seq, server_time=iso(utc_now()), feed_age_ms=self.feed.age_ms()
+            )
+            self.put(orjson.dumps(beat).decode())
+
+
+def _is_symbol(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= SYMBOL_LENGTH_MAX
+
+
+def _account_frame(event: dict[str, Any]) -> str:
+    data = event["data"]
+    if "order" in data:
+        # The page finds the order's row by either id without knowing how facts are nested.
+        order_id = int(data["order"]["order_id"])
+        ids = {"order_id": str(order_id), "public_id": str(public_id(Kind.ORDER, order_id))}
+        event = {**event, "data": {**data, **ids}}
+    return orjson.dumps(AccountFrame(type="account", seq=event["account_seq"], event=event)).decode()
+
+
+@database_sync_to_async
+def _history(symbol: str) -> list[Trade]:
+    try:
+        ticks = tick_list(symbol, TRADES_KEPT)
+    except DatabaseError:
+        return []
+    return [
+        Trade(
+            id=str(tick.trade_id),
+            price=format(tick.price, "f"),
+            size=tick.quantity,
+            side=tick.side,
+            t=iso(tick.time),
+        )
+        for tick in reversed(ticks)
+    ]
+
+
+@database_sync_to_async
+def _session_lives(session: Any) -> bool:
+    return session.session_key is not None and session.exists(session.session_key)
+
+
+def origin_is_ours(scope: dict[str, Any]) -> bool:
+    """Refuse pages of other sites, which would come with our cookie; what is no browser sends no origin."""
+    headers = dict(scope["headers"])
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    if not origin:
+        return True
+    host = headers.get(b"host", b"").decode("latin-1")
+    return urlsplit(origin).netloc == host or origin in settings.CSRF_TRUSTED_ORIGINS

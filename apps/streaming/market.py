@@ -1,0 +1,111 @@
+"""The published market-data messages, and what one client has subscribed to."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from apps.streaming.feed import EVERY_SYMBOL, Frame
+
+CHANNELS = ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds", "imbalances")
+FOLLOWERS = ("corrections", "cancelErrors")
+"""Channels that follow ``trades`` by themselves; clients never ask for them."""
+
+SYMBOLS_MAX = 1_000
+SYMBOL_LENGTH_MAX = 10
+VENUE = "V"
+"""The one letter by which trades and quotes name this exchange."""
+
+_ZERO = Decimal(0)
+
+
+class SubscriptionInvalid(ValueError):
+    """A subscribe message lists something that is no symbol."""
+
+
+class SubscriptionTooLarge(ValueError):
+    """A subscribe message would exceed the number of symbols."""
+
+
+class Subscription:
+    """Sets of symbols by channel; asking twice changes nothing."""
+
+    def __init__(self) -> None:
+        self.channels: dict[str, set[str]] = {name: set() for name in CHANNELS}
+
+    def change(self, message: dict[str, Any], *, adding: bool) -> None:
+        """Add or remove what a message lists; raises and changes nothing when it cannot be."""
+        asked = {name: _symbols(message[name]) for name in CHANNELS if message.get(name)}
+        after = {
+            name: have | asked.get(name, set()) if adding else have - asked.get(name, set())
+            for name, have in self.channels.items()
+        }
+        if len(set().union(*after.values())) > SYMBOLS_MAX:
+            raise SubscriptionTooLarge
+        self.channels = after
+
+    def wants(self, channel: str, symbol: str) -> bool:
+        have = self.channels[channel]
+        return symbol in have or EVERY_SYMBOL in have
+
+    def symbols(self) -> set[str]:
+        """Return every symbol whose frames are needed."""
+        return set().union(*self.channels.values())
+
+    def message(self) -> dict[str, Any]:
+        """Return the whole present state, as the protocol answers every change."""
+        lists = {name: sorted(have) for name, have in self.channels.items()}
+        return {"T": "subscription", **lists, **dict.fromkeys(FOLLOWERS, lists["trades"])}
+
+
+def _symbols(given: Any) -> set[str]:
+    if not isinstance(given, list) or not all(
+        isinstance(symbol, str) and 0 < len(symbol) <= SYMBOL_LENGTH_MAX for symbol in given
+    ):
+        raise SubscriptionInvalid
+    return {symbol.upper() for symbol in given}
+
+
+def trade_messages(frame: Frame, tape: str) -> Iterator[dict[str, Any]]:
+    """Yield the trades of a tape frame."""
+    for trade in frame["trades"]:
+        yield {
+            "T": "t",
+            "S": frame["S"],
+            "i": trade["i"],
+            "x": VENUE,
+            "p": Decimal(trade["p"]),
+            "s": trade["s"],
+            "c": ["@"],
+            "z": tape,
+            "t": datetime.fromisoformat(trade["t"]),
+        }
+
+
+def quote_message(frame: Frame, tape: str) -> dict[str, Any]:
+    """Return the top of the book that a tape frame tells; a missing side is zero."""
+    bid, bid_size = _best(frame["book"]["bids"])
+    ask, ask_size = _best(frame["book"]["asks"])
+    return {
+        "T": "q",
+        "S": frame["S"],
+        "bx": VENUE,
+        "bp": bid,
+        "bs": bid_size,
+        "ax": VENUE,
+        "ap": ask,
+        "as": ask_size,
+        "c": ["R"],
+        "z": tape,
+        "t": datetime.fromisoformat(frame["t"]),
+    }
+
+
+def _best(levels: list[list[Any]]) -> tuple[Decimal, int]:
+    return (Decimal(levels[0][0]), int(levels[0][1])) if levels else (_ZERO, 0)
+
+
+def quote_key(frame: Frame) -> tuple[Any, ...]:
+    """Return what must change for a quote to be news."""
+    book = frame["book"]
+    return (tuple(map(tuple, book["bids"][:1])), tuple(map(tuple, book["asks"][:1])))
