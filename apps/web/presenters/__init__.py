@@ -1,0 +1,1 @@
+"""What templates show, prepared from the views that selectors return."""
