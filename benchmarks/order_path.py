@@ -2,7 +2,8 @@
 
 Starts the whole platform without the demo market in a folder of its own, durable settings on. Then:
 pgbench commits single inserts with 32 clients; entry processes submit crossing limit orders through the
-services until all are booked; one HTTP client sends market orders and waits for each committed fill.
+services, 32 clients with an account each, until all are booked; one HTTP client sends market orders and waits
+for each committed fill.
 """
 
 import importlib.util
@@ -24,8 +25,11 @@ from brokerage.supervisor.ports import LOOPBACK
 from tests.support.platform import Platform
 
 SEED = 20261122
-ENTRY_PROCESSES = 3
-ORDERS_PER_PROCESS = 2_000
+ENTRY_PROCESSES = 4
+CLIENTS_PER_PROCESS = 8
+"""Together 32 clients with an account each, as many as pgbench has."""
+
+ORDERS_PER_CLIENT = 250
 HTTP_ORDERS = 400
 PGBENCH_S = 10
 WARM_UP_ORDERS = 20
@@ -49,25 +53,40 @@ for number in range(%d):
 """
 
 ENTRY = """
-import random, sys
+import random, sys, threading
+from django.db import connection
 from apps.events.facts import SYSTEM
 from apps.orders.intents import intent_make
 from apps.orders.services.entry import order_submit
-random.seed(%(seed)d)
-account_id, count = %(account_id)d, %(count)d
+
+def client(account_id):
+    chance = random.Random(%(seed)d + account_id)
+    connection.ensure_connection()
+    ready.wait()
+    go.wait()
+    for number in range(%(count)d):
+        price = f"{chance.randint(9990, 10010) / 100:.2f}"
+        order_submit(intent_make(account_id=account_id, symbol="AAPL", side=chance.choice(("buy", "sell")),
+                                 order_type="limit", quantity=1, price=price, time_in_force="gtc"), SYSTEM)
+    connection.close()
+
+accounts = %(accounts)r
+ready, go = threading.Barrier(len(accounts) + 1), threading.Event()
+threads = [threading.Thread(target=client, args=(account_id,)) for account_id in accounts]
+for thread in threads:
+    thread.start()
+ready.wait()
 print("ready", flush=True)
 sys.stdin.readline()
-for number in range(count):
-    side = random.choice(("buy", "sell"))
-    cents = random.randint(9990, 10010)
-    order_submit(intent_make(account_id=account_id, symbol="AAPL", side=side, order_type="limit", quantity=1,
-                             price=f"{cents / 100:.2f}", time_in_force="gtc"), SYSTEM)
+go.set()
+for thread in threads:
+    thread.join()
 """
 
 
 def accounts_make(platform: Platform) -> list[tuple[int, str, str]]:
     """Open the benchmark's accounts; returns (account id, key id, secret)."""
-    lines = platform.python(SETUP % (ENTRY_PROCESSES + 2)).splitlines()
+    lines = platform.python(SETUP % (ENTRY_PROCESSES * CLIENTS_PER_PROCESS + 2)).splitlines()
     return [(int(number), key, secret) for number, key, secret in (line.split() for line in lines)]
 
 
@@ -113,8 +132,9 @@ def pgbench_insert_rate(platform: Platform) -> float:
 
 def path_rates(platform: Platform, accounts: list[tuple[int, str, str]]) -> tuple[float, float, int]:
     """Return orders/s and trades/s from the first submit until the last command is booked, and the orders."""
+    numbers = [account_id for account_id, *_ in accounts]
     processes = [
-        _entry_process(platform, account_id, index) for index, (account_id, *_) in enumerate(accounts)
+        _entry_process(platform, numbers[index::ENTRY_PROCESSES]) for index in range(ENTRY_PROCESSES)
     ]
     for process in processes:
         assert process.stdout and process.stdout.readline().strip() == "ready"
@@ -131,12 +151,12 @@ def path_rates(platform: Platform, accounts: list[tuple[int, str, str]]) -> tupl
             time.sleep(0.002)
         elapsed = time.perf_counter() - started
         trades = _count(connection, "trades") - trades_before
-    orders = ORDERS_PER_PROCESS * len(processes)
+    orders = ORDERS_PER_CLIENT * len(accounts)
     return orders / elapsed, trades / elapsed, orders
 
 
-def _entry_process(platform: Platform, account_id: int, index: int) -> "subprocess.Popen[str]":
-    code = ENTRY % {"seed": SEED + index, "account_id": account_id, "count": ORDERS_PER_PROCESS}
+def _entry_process(platform: Platform, accounts: list[int]) -> "subprocess.Popen[str]":
+    code = ENTRY % {"seed": SEED, "accounts": accounts, "count": ORDERS_PER_CLIENT}
     return subprocess.Popen(
         [sys.executable, "manage.py", "shell", "--no-imports", "-c", code],
         env=platform.env,
@@ -196,7 +216,7 @@ def main() -> None:
         accounts = accounts_make(platform)
         platform.leader_pid()
         inserts = pgbench_insert_rate(platform)
-        orders, trades, count = path_rates(platform, accounts[:ENTRY_PROCESSES])
+        orders, trades, count = path_rates(platform, accounts[:-2])
         samples = http_to_fill_ms(platform, accounts[-2], accounts[-1])
         checked = platform.manage("reconcile")
         assert checked.returncode == 0, checked.stdout + checked.stderr

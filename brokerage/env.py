@@ -27,6 +27,7 @@ _SCHEMES = {
     "DATABASE_OWNER_URL": ("postgresql", "postgres"),
     "DATABASE_RUNNER_URL": ("postgresql", "postgres"),
     "MARKETDATA_URL": ("postgresql", "postgres"),
+    "MARKETDATA_OWNER_URL": ("postgresql", "postgres"),
     "REDIS_URL": ("redis", "rediss", "unix"),
     "PUBLIC_URL": ("http", "https"),
 }
@@ -44,6 +45,7 @@ class Environment:
     database_owner_url: str
     database_runner_url: str
     marketdata_url: str
+    marketdata_owner_url: str
     redis_url: str
     kafka_bootstrap_servers: tuple[str, ...]
     secret_key: str
@@ -77,11 +79,13 @@ def environment_read(
         _require(values, REQUIRED_IN_PRODUCTION)
     database_url = url(values, "DATABASE_URL")
     database_owner_url = url(values, "DATABASE_OWNER_URL") or database_url
+    marketdata_url = url(values, "MARKETDATA_URL")
     return Environment(
         database_url=database_url,
         database_owner_url=database_owner_url,
         database_runner_url=url(values, "DATABASE_RUNNER_URL") or database_owner_url,
-        marketdata_url=url(values, "MARKETDATA_URL"),
+        marketdata_url=marketdata_url,
+        marketdata_owner_url=url(values, "MARKETDATA_OWNER_URL") or marketdata_url,
         redis_url=url(values, "REDIS_URL"),
         kafka_bootstrap_servers=words(values, "KAFKA_BOOTSTRAP_SERVERS"),
         secret_key=_secret_key(values, deployment),

@@ -18,4 +18,4 @@ class MarketDataRouter:
         return self._alias(model)
 
     def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:
-        return (app_label == MARKET_DATA_APP) == (db == "marketdata")
+        return (app_label == MARKET_DATA_APP) == db.startswith("marketdata")

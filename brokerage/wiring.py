@@ -22,11 +22,10 @@ def runner_step() -> type[Any]:
 
 def relay_groups() -> "Sequence[Relay]":
     """Return the relays, each a cursor with the sinks that follow it; sinks must bear repetition."""
-    from apps.streaming.groups import account_events_send
-
     from apps.events.relay import Relay
     from apps.marketdata.subscribers import ticks_write
     from apps.orders.subscribers import orders_view_write
+    from apps.streaming.groups import account_events_send
 
     return [
         Relay("account-streams", account_events_send),

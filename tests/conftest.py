@@ -13,6 +13,7 @@ from django_redis import get_redis_connection
 from apps.primitives.clock import utc_now
 from tests.support.books import books_problems
 from tests.support.builders import Trader, market_open, trader_open
+from tests.support.databases import DATABASES
 from tests.support.matching import Exchange
 
 KEPT_TABLES = {"django_migrations", "django_content_type", "auth_permission"}
@@ -20,7 +21,7 @@ KEPT_TABLES = {"django_migrations", "django_content_type", "auth_permission"}
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every test that asks for ``database`` all databases, with real commits."""
-    mark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "marketdata"])
+    mark = pytest.mark.django_db(transaction=True, databases=DATABASES)
     for item in items:
         if "database" in getattr(item, "fixturenames", ()):
             item.add_marker(mark)

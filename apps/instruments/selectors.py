@@ -16,7 +16,8 @@ from apps.instruments.calendar import (
     session_is_open,
     settl_date,
 )
-from apps.instruments.models import Instrument, InstrumentPrice, InstrumentStatus
+from apps.instruments.models import Instrument, InstrumentPrice, InstrumentStatus, TickSize
+from apps.instruments.rules import tick_at
 from apps.primitives.clock import utc_now
 from apps.primitives.errors import NotFound
 from apps.primitives.ids import Kind, public_id, public_id_decode
@@ -43,6 +44,7 @@ class InstrumentView:
     day_high: Decimal | None
     day_low: Decimal | None
     day_volume: int
+    tick: Decimal
 
     @property
     def public_id(self) -> UUID:
@@ -99,7 +101,15 @@ def market_clock() -> MarketClock:
     )
 
 
-def _view(row: Instrument, price: InstrumentPrice | None) -> InstrumentView:
+def ticks_in_force(on: date) -> tuple[tuple[Decimal, Decimal], ...]:
+    """Return (price from, increment) of the rules in force on a date; the newest row of each price counts."""
+    rows = TickSize.objects.filter(effective_from__lte=on).order_by("price_from", "-effective_from")
+    return tuple(rows.distinct("price_from").values_list("price_from", "increment"))
+
+
+def _view(
+    row: Instrument, price: InstrumentPrice | None, ticks: tuple[tuple[Decimal, Decimal], ...]
+) -> InstrumentView:
     today = price if price and price.trade_date == market_session().trade_date else None
     return InstrumentView(
         instrument_id=row.instrument_id,
@@ -119,6 +129,7 @@ def _view(row: Instrument, price: InstrumentPrice | None) -> InstrumentView:
         day_high=today.day_high if today else None,
         day_low=today.day_low if today else None,
         day_volume=today.day_volume if today else 0,
+        tick=tick_at(price.last_price if price else Decimal(1), ticks),
     )
 
 
@@ -128,8 +139,11 @@ def instrument_list(symbols: Iterable[str] | None = None) -> list[InstrumentView
     if symbols is not None:
         rows = rows.filter(symbol__in=list(symbols))
     found = list(rows)
+    if not found:
+        return []
     prices = InstrumentPrice.objects.in_bulk([row.symbol for row in found])
-    return [_view(row, prices.get(row.symbol)) for row in found]
+    ticks = ticks_in_force(market_session().trade_date)
+    return [_view(row, prices.get(row.symbol), ticks) for row in found]
 
 
 def instrument_get(symbol: str) -> InstrumentView:
@@ -146,7 +160,7 @@ def instrument_get_by_public_id(public: UUID) -> InstrumentView:
     row = Instrument.objects.filter(pk=number).first()
     if row is None:
         raise NotFound("unknown_symbol", f"There is no instrument {public}.")
-    return _view(row, InstrumentPrice.objects.filter(pk=row.symbol).first())
+    return instrument_get(row.symbol)
 
 
 def instruments_active() -> list[InstrumentView]:

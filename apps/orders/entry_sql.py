@@ -1,7 +1,10 @@
-"""The SQL of order entry: one statement to lock, one to read, and the inserts."""
+"""The SQL of order entry: one statement to read, one to lock, one to verify, and the inserts."""
 
 ACCOUNT_LOCK_SQL = "SELECT 1 FROM accounts WHERE account_id = %s FOR NO KEY UPDATE"
-"""Statement 1. It changes nothing, so the SERIALIZABLE runner never fails because of an entry."""
+"""It changes nothing, so the SERIALIZABLE runner never fails because of an entry."""
+
+VERIFY_SQL = "SELECT entry_verify(%s, %s, %s, %s, %s, %s, %s, %s)"
+"""Never one statement with the lock: a statement's snapshot is older than the lock it waits for."""
 
 FACTS_SQL = """
 SELECT %(symbol)s::text AS symbol, next_id() AS order_id, clock_timestamp() AS now,
@@ -28,7 +31,7 @@ LEFT JOIN instrument_prices ip ON ip.symbol = i.symbol
 LEFT JOIN order_client_keys k ON k.account_id = a.account_id AND k.client_order_id = %(client_order_id)s
 WHERE a.account_id = %(account_id)s
 """
-"""Statement 2, never the same as the lock: one statement's snapshot is older than its lock."""
+"""One reading, without a lock, of all that risk needs."""
 
 CLIENT_KEY_INSERT_SQL = """
 INSERT INTO order_client_keys (account_id, client_order_id, order_id, request_hash) VALUES (%s, %s, %s, %s)

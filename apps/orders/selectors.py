@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import QuerySet, Sum
 
 from apps.accounts.selectors import account_get
+from apps.instruments.selectors import market_clock
 from apps.matching.messages import BookState, OpenOrder
 from apps.matching.models import OrderCommand
 from apps.orders.models import LiveOrder, Order, OrderClientKey
@@ -33,7 +34,9 @@ class OrderView:
     """An order as every edge sees it; ``status`` is the stored one or PENDING_CANCEL / PENDING_REPLACE."""
 
     order_id: int
+    user_id: int
     account_id: int
+    matching_partition: int
     client_order_id: str
     symbol: str
     side: str
@@ -91,7 +94,9 @@ def order_view(row: Order) -> OrderView:
     ended = row.ended_at
     return OrderView(
         order_id=row.order_id,
+        user_id=row.user_id,
         account_id=row.account_id,
+        matching_partition=row.matching_partition,
         client_order_id=row.client_order_id,
         symbol=row.symbol,
         side=row.side,
@@ -134,7 +139,9 @@ def _with_queued(views: list[OrderView]) -> list[OrderView]:
 def _replacement_queued(command: OrderCommand) -> OrderView:
     return OrderView(
         order_id=command.order_id,
+        user_id=command.user_id,
         account_id=command.account_id,
+        matching_partition=command.matching_partition,
         client_order_id=command.client_order_id,
         symbol=command.symbol,
         side=command.side,
@@ -322,11 +329,12 @@ def book_state_load(cursor: Any, matching_partition: int) -> BookState:
         (matching_partition,),
     )
     listed = cursor.fetchall()
+    closed = not market_clock().is_open
     cursor.execute(_OPEN_ORDERS_SQL, (matching_partition,))
     orders = [_open_order(*row) for row in cursor.fetchall()]
     return BookState(
         symbols={symbol_id: symbol for symbol_id, symbol, *_ in listed},
-        halted=frozenset(symbol_id for symbol_id, _, halted, *_ in listed if halted),
+        halted=frozenset(symbol_id for symbol_id, _, halted, *_ in listed if halted or closed),
         open_orders=orders,
         last_prices={
             symbol_id: (price_to_units(price), volume)

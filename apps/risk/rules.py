@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_UP, Decimal
 
+from apps.instruments.rules import tick_at
 from apps.primitives.errors import Invalid, Refused
 from apps.primitives.fix import OrderType, Side, TimeInForce
-from apps.primitives.money import CENT, MONEY_MAX, PRICE_QUANTUM
+from apps.primitives.money import CENT, MONEY_MAX
 
 BPS = 10_000
 
@@ -52,11 +53,6 @@ class Hold:
     hold_price: Decimal
     cash: Decimal
     shares: int
-
-
-def tick_at(price: Decimal, ticks: tuple[tuple[Decimal, Decimal], ...]) -> Decimal:
-    """Return the smallest price step at ``price`` (SEC Rule 612 as dated rows)."""
-    return max((row for row in ticks if row[0] <= price), default=(PRICE_QUANTUM, PRICE_QUANTUM))[1]
 
 
 def tick_check(symbol: str, price: Decimal, ticks: tuple[tuple[Decimal, Decimal], ...]) -> None:

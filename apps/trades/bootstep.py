@@ -1,4 +1,4 @@
-"""The runner's place in Celery: a bootstep of the matching worker. Light to import, before Django is set up."""
+"""The runner's place in Celery: a bootstep of the matching worker, imported before Django is set up."""
 
 import logging
 import os

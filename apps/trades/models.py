@@ -7,7 +7,7 @@ from apps.events.models import NextId
 from apps.primitives.fix import Side
 from apps.primitives.partitions import PartitionedTable
 
-PARTITIONED = [PartitionedTable("trades", "trade_id", fillfactor=90)]
+PARTITIONED = [PartitionedTable("trades", "trade_id", append_only=True, fillfactor=90)]
 
 
 class SettlementStatus(models.TextChoices):

@@ -1,4 +1,4 @@
-"""What the runner is handed: its session, the engine, booking, the books' state, the tape and the doorbell."""
+"""What the runner is handed: its session, the engine, booking, the state to restore, tape and doorbell."""
 
 import logging
 import threading

@@ -101,7 +101,7 @@ def settings_for(env: Environment) -> dict[str, Any]:
         "STATICFILES_DIRS": [ROOT / "static"],
         "STORAGES": {
             "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-            "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+            "staticfiles": {"BACKEND": "apps.web.storage.TerminalStaticStorage"},
         },
         "OPENBELL_VAR": env.var,
         "MARKET_CALENDAR": env.market_calendar,

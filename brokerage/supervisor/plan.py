@@ -120,6 +120,7 @@ def process_environment(
         env["KAFKA_BOOTSTRAP_SERVERS"] = ",".join(environment.kafka_bootstrap_servers)
     if knows_owner:
         env["DATABASE_OWNER_URL"] = addresses.database["owner"]
+        env["MARKETDATA_OWNER_URL"] = addresses.marketdata["owner"]
     if knows_runner:
         env["DATABASE_RUNNER_URL"] = addresses.database["runner"]
     return env

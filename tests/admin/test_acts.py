@@ -11,8 +11,9 @@ from apps.events.models import Event
 from apps.instruments.models import Instrument
 from apps.matching.models import OrderCommand
 from tests.support.builders import trader_open
+from tests.support.databases import DATABASES
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "marketdata"])
+pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
 
 
 def halt_url(act: str = "symbol_halt") -> str:

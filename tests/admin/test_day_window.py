@@ -18,8 +18,9 @@ from apps.primitives.ids import day_bounds
 from apps.primitives.partitions import partition_name
 from apps.trades.models import Trade
 from tests.operations.conftest import TradedBook, traded  # noqa: F401
+from tests.support.databases import DATABASES
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "marketdata"])
+pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
 
 BIG = [Order, Trade, Transaction, Event]
 

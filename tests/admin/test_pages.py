@@ -19,8 +19,9 @@ from apps.orders.models import LiveOrder, Order
 from apps.positions.models import Position, ShareIssue
 from apps.trades.models import Trade
 from tests.operations.conftest import TradedBook, traded  # noqa: F401
+from tests.support.databases import DATABASES
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "marketdata"])
+pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
 
 OURS = [model for model in apps.get_models() if model.__module__.startswith("apps.")]
 MONEY = [Account, Transaction, Trade, Event, Order, LiveOrder, Position, ShareIssue]

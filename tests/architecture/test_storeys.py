@@ -9,6 +9,8 @@ from django.core.management import call_command
 from django.db import models
 from importlinter.cli import lint_imports
 
+from tests.support.databases import DATABASES
+
 ROOT = Path(__file__).resolve().parents[2]
 
 STOREYS = (
@@ -69,6 +71,6 @@ def test_edges_hold_no_tables() -> None:
     assert [model.__name__ for model in OURS if model._meta.app_label in EDGES] == []
 
 
-@pytest.mark.django_db(transaction=True, databases=["default", "owner", "marketdata"])
+@pytest.mark.django_db(transaction=True, databases=DATABASES)
 def test_no_migration_is_missing() -> None:
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)

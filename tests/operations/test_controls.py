@@ -10,9 +10,10 @@ from apps.matching.models import OrderCommand
 from apps.operations.services.controls import account_restore, account_suspend, symbol_halt, symbol_resume
 from apps.primitives.errors import Conflict, Invalid, NotFound, Refused
 from tests.support.builders import trader_open
+from tests.support.databases import DATABASES
 from tests.support.matching import Exchange
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "marketdata"])
+pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
 
 STAFF = Origin(ip_address="192.0.2.7", actor_id=42)
 

@@ -15,9 +15,10 @@ from apps.operations.services.controls import symbol_halt
 from apps.operations.services.settlement import settlement_run
 from apps.trades.models import Trade
 from tests.support.builders import trader_open
+from tests.support.databases import DATABASES
 from tests.support.matching import Exchange
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "marketdata"])
+pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
 
 MEMBER = "openbell_grants_member"
 

@@ -16,8 +16,9 @@ from apps.operations.services.partitions import homes, partitions_ensure, stray_
 from apps.primitives.clock import utc_now
 from apps.primitives.ids import day_bounds, id_floor
 from apps.primitives.partitions import partition_name
+from tests.support.databases import DATABASES
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "marketdata"])
+pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
 
 FAR = date(2031, 3, 14)
 OLD = date(2024, 2, 1)

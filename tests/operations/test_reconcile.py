@@ -15,9 +15,10 @@ from apps.operations.services.reconcile import reconcile_run
 from apps.operations.services.reconcile_checks import CHECKS
 from apps.operations.services.reconcile_depth import depth_reconcile
 from tests.operations.conftest import TradedBook
+from tests.support.databases import DATABASES
 from tests.support.matching import Exchange
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "marketdata"])
+pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
 
 
 def broken_names() -> set[str]:

@@ -20,9 +20,10 @@ from apps.positions.models import Position
 from apps.primitives.clock import utc_now
 from tests.operations.conftest import TradedBook
 from tests.support.builders import trader_open
+from tests.support.databases import DATABASES
 from tests.support.matching import Exchange
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "marketdata"])
+pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
 
 # A Friday in November: the core session is 14:30 to 21:00 UTC.
 BEFORE_OPEN = datetime(2026, 11, 20, 14, 29, 59, tzinfo=UTC)

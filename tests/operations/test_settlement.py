@@ -20,9 +20,10 @@ from apps.operations.services.settlement import settlement_run
 from apps.trades.models import Trade
 from tests.operations.conftest import TradedBook
 from tests.support.builders import Trader
+from tests.support.databases import DATABASES
 from tests.support.matching import Exchange
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "marketdata"])
+pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
 
 VALUE = Decimal("7005.00")
 """60 at 100.00 and 10 at 100.50."""

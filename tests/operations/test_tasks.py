@@ -10,8 +10,9 @@ from apps.operations import tasks
 from apps.operations.models import BookSession
 from apps.operations.services.partitions import stray_counts
 from brokerage.celery import app
+from tests.support.databases import DATABASES
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "marketdata"])
+pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
 
 TURN = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
 

@@ -9,8 +9,9 @@ from apps.operations.selectors import order_trace
 from apps.orders.models import OrderClientKey
 from apps.primitives.errors import Conflict
 from tests.operations.conftest import TradedBook
+from tests.support.databases import DATABASES
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "marketdata"])
+pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
 
 
 def told(*arguments: str) -> str:

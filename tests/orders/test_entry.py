@@ -124,7 +124,7 @@ def test_same_client_order_id_at_once_makes_one_order(market: None) -> None:
     assert Order.objects.count() == 1
 
 
-def test_entry_locks_the_account_before_it_reads_the_money(market: None) -> None:
+def test_entry_verifies_the_money_under_the_lock_in_a_later_statement(market: None) -> None:
     ada: Trader = trader_open(cash="1000.00")
     statements: list[str] = []
     import psycopg
@@ -141,6 +141,8 @@ def test_entry_locks_the_account_before_it_reads_the_money(market: None) -> None
     finally:
         psycopg.Cursor.execute = original  # type: ignore[method-assign]
     lock = next(i for i, s in enumerate(statements) if "FOR NO KEY UPDATE" in s)
-    read = next(i for i, s in enumerate(statements) if "FROM live_orders" in s)
-    assert lock < read
+    verify = next(i for i, s in enumerate(statements) if "entry_verify" in s)
+    insert = next(i for i, s in enumerate(statements) if s.lstrip().startswith("INSERT"))
+    assert statements[lock - 1] == "BEGIN"
+    assert lock < verify < insert
     assert not any(s.lstrip().startswith("UPDATE") for s in statements)

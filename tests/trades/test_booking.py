@@ -141,6 +141,18 @@ def test_replacement_that_loses_the_race_releases_what_it_held(exchange: Exchang
     assert Event.objects.filter(event_type="ORDER_REPLACE_REJECTED").count() == 1
 
 
+def test_replacement_still_queued_can_be_cancelled(exchange: Exchange) -> None:
+    ada = trader_open(cash="1000.00")
+    order = ada.buy(5, "100.00")
+    exchange.run()
+    replacement = ada.replace(order, quantity=8)
+    ada.cancel(replacement)
+    exchange.run()
+    assert ada.order(order).status == "REPLACED"
+    assert ada.order(replacement).status == "CANCELLED"
+    assert ada.summary.held_cash == 0
+
+
 def test_smaller_quantity_keeps_its_place_after_a_restart(exchange: Exchange) -> None:
     ada, first = trader_open(cash="5000.00"), trader_open(shares={"AAPL": 10})
     second = trader_open(shares={"AAPL": 10})

@@ -3,7 +3,15 @@
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
-SQL = """ALTER TABLE instrument_prices SET (fillfactor = 50);
+SQL = """
+ALTER TABLE instrument_prices SET (fillfactor = 50);
+ALTER TABLE instrument_prices ADD CONSTRAINT instrument_prices_finite CHECK (
+    prev_close < 'Infinity' AND (day_open IS NULL OR (day_open > 0 AND day_open < 'Infinity'))
+    AND (day_high IS NULL OR (day_high > 0 AND day_high < 'Infinity'))
+    AND (day_low IS NULL OR (day_low > 0 AND day_low < 'Infinity')));
+ALTER TABLE tick_sizes ADD CONSTRAINT tick_sizes_finite CHECK (
+    price_from >= 0 AND price_from < 'Infinity' AND increment < 'Infinity');
+
 """
 
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-import psycopg
 from django.db import connection, transaction
 
 from apps.events.facts import EventRow, Origin, Topic
@@ -14,20 +13,22 @@ from apps.matching.messages import Command
 from apps.matching.services import command_append, matching_wake
 from apps.orders.entry_sql import CLIENT_KEY_INSERT_SQL
 from apps.orders.intents import OrderIntent, ReplaceIntent
-from apps.orders.models import Order
+from apps.orders.models import LiveOrder, Order
 from apps.orders.selectors import PENDING_CANCEL, PENDING_REPLACE, OrderView, order_get, order_row
-from apps.orders.services.entry import (
+from apps.orders.services.entry import refusal_append
+from apps.orders.services.transaction import (
     EntryFacts,
+    Held,
+    entry_attempt,
     entry_transaction,
-    facts_locked,
+    facts_read,
     hold_insert,
-    refusal_append,
 )
 from apps.primitives.errors import Conflict, Invalid, Refused
 from apps.primitives.fix import OrderType, Side, TimeInForce
 from apps.primitives.ids import Kind, public_id
 from apps.primitives.money import price_to_units
-from apps.risk.rules import Hold, OrderFacts, pretrade_check
+from apps.risk.rules import OrderFacts, pretrade_check
 
 
 def order_cancel(account_id: int, order_id: int, origin: Origin) -> OrderView:
@@ -40,12 +41,11 @@ def order_cancel(account_id: int, order_id: int, origin: Origin) -> OrderView:
         raise Conflict("TOO_LATE", _ended_message(view))
     if view.status == PENDING_CANCEL:
         return view
-    row = order_row(account_id, order_id)
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        command_append(cursor, row.matching_partition, [_cancel_command(row)])
-        data = {"order_id": str(order_id), "account_id": account_id, "symbol": row.symbol}
-        event_append(cursor, [_event("ORDER_CANCEL_REQUESTED", row, data, origin)])
-    matching_wake(row.matching_partition)
+        command_append(cursor, view.matching_partition, [_cancel_command(view)])
+        data = {"order_id": str(order_id), "account_id": account_id, "symbol": view.symbol}
+        event_append(cursor, [_event("ORDER_CANCEL_REQUESTED", view, data, origin)])
+    matching_wake(view.matching_partition)
     return replace(view, status=PENDING_CANCEL)
 
 
@@ -76,11 +76,9 @@ def order_replace(intent: ReplaceIntent, origin: Origin) -> OrderView:
         client_order_id=intent.client_order_id,
     )
     try:
-        with entry_transaction() as cursor:
-            facts = facts_locked(cursor, changed.account_id, changed.symbol, changed.client_order_id)
-            replacement_id = _replacement_write(cursor, row, changed, facts, origin)
-    except psycopg.errors.UniqueViolation as error:
-        raise Conflict("duplicate_client_order_id", "client_order_id must be unique") from error
+        replacement_id = entry_attempt(
+            lambda: _replacement_write(row, changed, origin), changed.account_id, changed.client_order_id
+        )
     except Refused as refusal:
         refusal_append(intent.account_id, refusal, {"replaces": str(row.order_id)}, origin)
         raise
@@ -95,30 +93,34 @@ def _replaceable_check(view: OrderView) -> None:
         raise Invalid("not_replaceable", "unable to replace order: only limit orders can be replaced")
 
 
-def _replacement_write(
-    cursor: "psycopg.Cursor[Any]", row: Order, changed: OrderIntent, facts: EntryFacts, origin: Origin
-) -> int:
-    cursor.execute("SELECT held_cash, held_shares FROM live_orders WHERE order_id = %s", (row.order_id,))
-    held = cursor.fetchone()
-    if held is None:
-        raise Conflict("TOO_LATE", "unable to replace order in current state. The order has ended.")
+def _replacement_write(row: Order, changed: OrderIntent, origin: Origin) -> int:
+    facts = facts_read(changed.account_id, changed.symbol, changed.client_order_id)
+    held = _held(row.order_id)
     open_quantity = changed.quantity - row.filled_quantity
     order = OrderFacts(changed.side, changed.order_type, changed.time_in_force, open_quantity, changed.price)
-    account = facts.account(cash=held.held_cash, shares=held.held_shares)
+    account = facts.account(cash=held.cash, shares=held.shares)
     need = pretrade_check(order, account, facts.instrument)
-    extra = Hold(
-        need.engine_price,
-        need.hold_price,
-        max(need.cash - held.held_cash, Decimal(0)),
-        max(need.shares - held.held_shares, 0),
+    extra = replace(
+        need, cash=max(need.cash - held.cash, Decimal(0)), shares=max(need.shares - held.shares, 0)
     )
-    new_id = facts.row.order_id
-    cursor.execute(
-        CLIENT_KEY_INSERT_SQL,
-        (changed.account_id, changed.client_order_id, new_id, changed.request_hash()),
-    )
-    hold_insert(cursor, facts, new_id, changed.account_id, open_quantity, extra)
-    command_append(cursor, row.matching_partition, [_replace_command(row, changed, facts)])
+    new_id = int(facts.row.order_id)
+    key = (changed.account_id, changed.client_order_id, new_id, changed.request_hash())
+    with entry_transaction(changed.account_id, facts, extra, held) as cursor:
+        cursor.execute(CLIENT_KEY_INSERT_SQL, key)
+        hold_insert(cursor, facts, new_id, changed.account_id, open_quantity, extra)
+        command_append(cursor, row.matching_partition, [_replace_command(row, changed, facts)])
+        event_append(cursor, [_replace_event(row, changed, new_id, origin)])
+    return new_id
+
+
+def _held(order_id: int) -> Held:
+    row = LiveOrder.objects.filter(pk=order_id).first()
+    if row is None:
+        raise Conflict("TOO_LATE", "unable to replace order in current state. The order has ended.")
+    return Held(order_id, row.held_cash, row.held_shares)
+
+
+def _replace_event(row: Order, changed: OrderIntent, new_id: int, origin: Origin) -> EventRow:
     data = {
         "order_id": str(row.order_id),
         "replacement_id": str(new_id),
@@ -129,8 +131,7 @@ def _replacement_write(
         "time_in_force": changed.time_in_force.value,
         "client_order_id": changed.client_order_id,
     }
-    event_append(cursor, [_event("ORDER_REPLACE_REQUESTED", row, data, origin)])
-    return int(new_id)
+    return _event("ORDER_REPLACE_REQUESTED", row, data, origin)
 
 
 def _replace_command(row: Order, changed: OrderIntent, facts: EntryFacts) -> Command:
@@ -154,7 +155,7 @@ def _replace_command(row: Order, changed: OrderIntent, facts: EntryFacts) -> Com
     )
 
 
-def _cancel_command(row: Order) -> Command:
+def _cancel_command(row: OrderView) -> Command:
     return Command(
         command_id=0,
         kind="CANCEL",
@@ -174,7 +175,7 @@ def _cancel_command(row: Order) -> Command:
     )
 
 
-def _event(event_type: str, row: Order, data: dict[str, Any], origin: Origin) -> EventRow:
+def _event(event_type: str, row: Order | OrderView, data: dict[str, Any], origin: Origin) -> EventRow:
     return EventRow(
         topic=Topic.ORDERS,
         event_type=event_type,

@@ -5,11 +5,11 @@ from decimal import Decimal
 
 from apps.marketdata.quotes import BookView, book_latest
 from apps.orders.intents import OrderIntent
-from apps.orders.services.entry import EntryFacts, entry_transaction, facts_read
+from apps.orders.services.transaction import EntryFacts, facts_read
 from apps.primitives.errors import BrokerageError
 from apps.primitives.fix import OrderType, Side, TimeInForce
 from apps.primitives.money import QUANTITY_MAX, trade_value
-from apps.risk.rules import Hold, OrderFacts, hold_check, pretrade_hold
+from apps.risk.rules import Hold, OrderFacts, pretrade_check, pretrade_hold
 
 ZERO = Decimal("0.00")
 COMMISSION = ZERO
@@ -44,13 +44,12 @@ class OrderPreview:
 
 def order_preview(intent: OrderIntent) -> OrderPreview:
     """Return what ``intent`` would do; raises ``NotFound`` for an unknown symbol or account."""
-    with entry_transaction() as cursor:
-        facts = facts_read(cursor, intent.account_id, intent.symbol, intent.client_order_id)
+    facts = facts_read(intent.account_id, intent.symbol, intent.client_order_id)
     order = OrderFacts(intent.side, intent.order_type, intent.time_in_force, intent.quantity, intent.price)
     book, hold, refusal = book_latest(intent.symbol), None, None
     try:
         hold = pretrade_hold(order, facts.instrument)
-        hold_check(order, facts.account(), intent.symbol, hold)
+        pretrade_check(order, facts.account(), facts.instrument)
     except BrokerageError as error:
         refusal = Refusal(error.reason, error.message)
     return _preview(intent, facts, book, hold, refusal)

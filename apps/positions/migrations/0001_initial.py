@@ -11,7 +11,10 @@ SQL = """
 ALTER TABLE positions SET (fillfactor = 50);
 ALTER TABLE positions ADD CONSTRAINT positions_figures_finite CHECK (
     average_cost < 'Infinity' AND realized_pnl > '-Infinity' AND realized_pnl < 'Infinity'
-    AND (market_value IS NULL OR market_value < 'Infinity'));
+    AND (market_value IS NULL OR market_value < 'Infinity')
+    AND (unrealized_pnl IS NULL OR (unrealized_pnl > '-Infinity' AND unrealized_pnl < 'Infinity')));
+ALTER TABLE share_issues ADD CONSTRAINT share_issues_finite CHECK (
+    unit_cost >= 0 AND unit_cost < 'Infinity');
 """
 
 

@@ -24,15 +24,18 @@ def database_from_url(url: str) -> dict[str, Any]:
 
 
 def database_settings(env: Environment) -> dict[str, Any]:
-    """Return the aliases: ``default``, ``owner`` (the same database, for upkeep) and ``marketdata``."""
+    """Return the aliases: ``default``, ``marketdata``, and both again as their owners, for upkeep."""
     default = database_from_url(env.database_url)
     owner = database_from_url(env.database_owner_url)
     owner["TEST"] = {"MIRROR": "default"}
+    marketdata_owner = database_from_url(env.marketdata_owner_url)
+    marketdata_owner["TEST"] = {"MIRROR": "marketdata"}
     return {
         "DATABASES": {
             "default": default,
             "owner": owner,
             "marketdata": database_from_url(env.marketdata_url),
+            "marketdata_owner": marketdata_owner,
         },
         "DATABASE_ROUTERS": ["brokerage.routers.MarketDataRouter"],
         "MATCHING_DATABASE_URL": env.database_runner_url,

@@ -1,0 +1,209 @@
+"""Entry's two round trips: read and decide; then lock, verify, insert and commit in one pipeline.
+
+The account's lock is held only while the server works: no client thinks, waits or stalls under it. What was
+decided on an unlocked reading is verified under the lock; when it has changed, entry reads and decides again.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import psycopg
+from django.db import connection
+from psycopg.pq import TransactionStatus
+from psycopg.rows import namedtuple_row
+
+from apps.instruments.calendar import Session, session_is_open
+from apps.instruments.selectors import market_session
+from apps.orders.entry_sql import ACCOUNT_LOCK_SQL, FACTS_SQL, HOLD_INSERT_SQL, VERIFY_SQL
+from apps.orders.models import OrderClientKey
+from apps.primitives.clock import utc_now
+from apps.primitives.errors import Conflict, NotFound, Unavailable
+from apps.risk.rules import AccountFacts, Hold, InstrumentFacts
+
+T = TypeVar("T")
+
+ATTEMPTS_MAX = 20
+"""How often entry decides anew when others of the same account come first."""
+
+FACTS_CHANGED = "OB001"
+"""The SQLSTATE that ``entry_verify`` raises."""
+
+_BUSY = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.TransactionTimeout,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.TooManyConnections,
+)
+
+
+class FactsChanged(Exception):
+    """What entry decided on is not so any more: read and decide again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the order that is to be replaced held when entry read it."""
+
+    order_id: int
+    cash: Decimal
+    shares: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFacts:
+    """One reading of all that risk needs, and the session it was read in."""
+
+    row: Any
+    session: Session
+    now: datetime
+
+    @property
+    def instrument(self) -> InstrumentFacts:
+        row = self.row
+        return InstrumentFacts(
+            symbol=row.symbol,
+            status=row.instrument_status,
+            tradable=row.tradable,
+            halted=row.halted,
+            market_is_open=session_is_open(self.session, self.now),
+            last_price=row.last_price,
+            limit_bps=row.limit_bps,
+            ticks=tuple((start, step) for start, step in row.ticks or ()),
+        )
+
+    def account(self, *, cash: Decimal = Decimal(0), shares: int = 0) -> AccountFacts:
+        """Return the account with ``cash`` and ``shares`` of an order being replaced set free."""
+        row = self.row
+        return AccountFacts(
+            account_status=row.account_status,
+            available_cash=row.cash_balance - row.held_cash + cash,
+            available_shares=row.position_quantity - row.held_shares + shares,
+        )
+
+
+def facts_read(account_id: int, symbol: str, client_order_id: str) -> EntryFacts:
+    """Read what risk needs, without a lock; raises ``NotFound``, and ``Conflict`` for a used client id."""
+    session = market_session()
+    parameters = {
+        "account_id": account_id,
+        "symbol": symbol,
+        "client_order_id": client_order_id,
+        "trade_date": session.trade_date,
+    }
+    with _cursor() as cursor:
+        row = cursor.execute(FACTS_SQL, parameters).fetchone()
+    if row is None:
+        raise NotFound("no_account", "This key has no trading account.")
+    if row.client_key_order_id is not None:
+        raise duplicate_of(row.client_key_order_id)
+    if row.instrument_id is None:
+        raise NotFound("unknown_symbol", f"could not find us_equity '{symbol[:20]}'", symbol=symbol[:20])
+    return EntryFacts(row, session, utc_now())
+
+
+def duplicate_of(order_id: int | None) -> Conflict:
+    """Return the refusal of a client order id that has been used."""
+    return Conflict("duplicate_client_order_id", "client_order_id must be unique", existing_order_id=order_id)
+
+
+@contextmanager
+def entry_transaction(
+    account_id: int, facts: EntryFacts, need: Hold, held: Held | None = None
+) -> Iterator["psycopg.Cursor[Any]"]:
+    """Open entry's transaction: lock, verify and whatever the body inserts travel as one pipeline.
+
+    Raises ``FactsChanged`` when the account, the instrument or the order to replace is not as it was read,
+    ``Unavailable`` on lock or time-out trouble; in both cases nothing was written.
+    """
+    assert not connection.in_atomic_block, "entry commits by itself"
+    try:
+        with _cursor() as cursor, cursor.connection.pipeline():
+            cursor.execute("BEGIN")
+            cursor.execute(ACCOUNT_LOCK_SQL, (account_id,))
+            cursor.execute(VERIFY_SQL, _verified(account_id, facts, need, held))
+            yield cursor
+            cursor.execute("COMMIT")
+    except _BUSY as error:
+        raise Unavailable("busy", "The account is busy; nothing was written. Try again.") from error
+    except psycopg.OperationalError as error:
+        raise Unavailable(
+            "outcome_unknown",
+            "The connection to the books was lost. Ask for this client order id before you send again.",
+        ) from error
+    except psycopg.Error as error:
+        if error.sqlstate == FACTS_CHANGED:
+            raise FactsChanged from error
+        raise
+    finally:
+        _transaction_end()
+
+
+def _verified(account_id: int, facts: EntryFacts, need: Hold, held: Held | None) -> tuple[Any, ...]:
+    old = (held.order_id, held.cash, held.shares) if held else (None, None, None)
+    return (account_id, facts.row.symbol, facts.row.halted, need.cash, need.shares, *old)
+
+
+@contextmanager
+def _cursor() -> Iterator["psycopg.Cursor[Any]"]:
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection, row_factory=namedtuple_row) as cursor:
+        yield cursor
+
+
+def _transaction_end() -> None:
+    raw = connection.connection
+    if raw is None:
+        return
+    if raw.closed:
+        connection.close()
+    elif raw.info.transaction_status is not TransactionStatus.IDLE:
+        raw.execute("ROLLBACK")
+
+
+def entry_attempt(act: Callable[[], T], account_id: int, client_order_id: str) -> T:
+    """Run one entry, deciding anew while others of the account come first; bounded.
+
+    Raises what ``act`` raises, ``Conflict`` when the client id was used meanwhile, else ``Unavailable``.
+    """
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            return act()
+        except FactsChanged:
+            continue
+        except psycopg.errors.UniqueViolation as error:
+            used = OrderClientKey.objects.filter(account_id=account_id, client_order_id=client_order_id)
+            raise duplicate_of(used.values_list("order_id", flat=True).first()) from error
+    raise Unavailable("busy", "The account is busy; nothing was written. Try again.")
+
+
+def hold_insert(
+    cursor: "psycopg.Cursor[Any]",
+    facts: EntryFacts,
+    order_id: int,
+    account_id: int,
+    quantity: int,
+    hold: Hold,
+) -> None:
+    """Insert what an order (or a replacement still queued) holds."""
+    row = facts.row
+    cursor.execute(
+        HOLD_INSERT_SQL,
+        (
+            order_id,
+            account_id,
+            row.user_id,
+            row.matching_partition,
+            row.symbol,
+            quantity,
+            hold.hold_price,
+            hold.cash,
+            hold.shares,
+            row.now,
+        ),
+    )
