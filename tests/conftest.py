@@ -10,6 +10,7 @@ from django.db import connections
 from django.test import TransactionTestCase
 from django_redis import get_redis_connection
 
+from apps.instruments.selectors import instrument_id_of
 from apps.primitives.clock import utc_now
 from tests.support.books import books_problems
 from tests.support.builders import Trader, market_open, trader_open
@@ -56,7 +57,8 @@ TransactionTestCase._fixture_teardown = _fixture_teardown  # type: ignore[method
 
 @pytest.fixture(autouse=True)
 def redis_empty() -> None:
-    """Begin every test with an empty Redis."""
+    """Begin every test with an empty Redis, and without ids of another test's instruments."""
+    instrument_id_of.cache_clear()
     get_redis_connection("default").flushall()
 
 

@@ -163,6 +163,20 @@ def instrument_get_by_public_id(public: UUID) -> InstrumentView:
     return instrument_get(row.symbol)
 
 
+@lru_cache(maxsize=16_384)
+def instrument_id_of(symbol: str) -> int:
+    """Return the number of a listed symbol, which never changes; raises ``NotFound``."""
+    number = Instrument.objects.filter(symbol=symbol).values_list("instrument_id", flat=True).first()
+    if number is None:
+        raise NotFound("unknown_symbol", f"There is no instrument {symbol[:20]!r}.", symbol=symbol[:20])
+    return number
+
+
+def asset_id_of(symbol: str) -> UUID:
+    """Return the public id of a listed symbol; raises ``NotFound``."""
+    return public_id(Kind.INSTRUMENT, instrument_id_of(symbol))
+
+
 def instruments_active() -> list[InstrumentView]:
     """Return the instruments that are listed now."""
     return [view for view in instrument_list() if view.status == InstrumentStatus.ACTIVE]

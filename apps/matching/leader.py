@@ -2,6 +2,8 @@
 
 import os
 import socket
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +11,9 @@ import psycopg
 
 LOCK_CLASS = 0x0B_E11
 """First key of the advisory locks, so that they cannot meet anybody else's."""
+
+LOCK_POLL_S = 0.02
+"""How often a standby asks for the lock: the longest a killed leader's place stays empty because of us."""
 
 _EPOCH_SQL = """
 INSERT INTO matching_leader AS l (matching_partition, epoch, seq, host, pid, backend_pid, acquired_at)
@@ -38,16 +43,28 @@ class Leadership:
     seq: int
 
 
-def leadership_acquire(connection: "psycopg.Connection[Any]", matching_partition: int) -> Leadership:
+def _lock_try(connection: "psycopg.Connection[Any]", matching_partition: int) -> bool:
+    sql = "SELECT pg_try_advisory_lock(%s, %s)"
+    row = connection.execute(sql, (LOCK_CLASS, matching_partition)).fetchone()
+    return bool(row and row[0])
+
+
+def leadership_acquire(
+    connection: "psycopg.Connection[Any]", matching_partition: int, stopping: Callable[[], bool] = bool
+) -> Leadership | None:
     """Wait for the partition's lock on this session, then commit a new epoch before anything else.
 
-    The connection must be in autocommit: waiting inside a transaction would hold a snapshot. PostgreSQL
-    gives the lock only when the old leader's backend has ended, so all it will ever commit is visible.
+    PostgreSQL gives the lock only when the old leader's backend has ended, so all it will ever commit is
+    visible. The lock is asked for again and again, not waited for: a waiting SELECT would hold its snapshot,
+    and with it every dead row of the queue, for as long as the standby stands by.
+
+    Returns None when ``stopping`` says so before the lock is ours.
     """
-    assert connection.autocommit, "wait for the lock outside a transaction"
-    connection.execute("SET lock_timeout = 0")
-    connection.execute("SELECT pg_advisory_lock(%s, %s)", (LOCK_CLASS, matching_partition))
-    connection.execute("SET lock_timeout = '5s'")
+    assert connection.autocommit, "ask for the lock outside a transaction"
+    while not _lock_try(connection, matching_partition):
+        if stopping():
+            return None
+        time.sleep(LOCK_POLL_S)
     connection.execute("SET synchronous_commit = on")
     parameters = {"part": matching_partition, "host": socket.gethostname(), "pid": os.getpid()}
     row = connection.execute(_EPOCH_SQL, parameters).fetchone()

@@ -121,7 +121,10 @@ class Runner:
     def run(self) -> None:
         """Lead, recover, then take, match, book and tell until asked to stop. Starting is recovering."""
         with self.ports.connect() as connection:
-            self.leadership = leadership_acquire(connection, self.matching_partition)
+            leadership = leadership_acquire(connection, self.matching_partition, self.ports.stopping)
+            if leadership is None:
+                return
+            self.leadership = leadership
             self.engine = self._recover(connection)
             self.ports.announce(self.engine, self.symbols)
             while not self.ports.stopping():

@@ -3,7 +3,7 @@
 ACCOUNT_LOCK_SQL = "SELECT 1 FROM accounts WHERE account_id = %s FOR NO KEY UPDATE"
 """It changes nothing, so the SERIALIZABLE runner never fails because of an entry."""
 
-VERIFY_SQL = "SELECT entry_verify(%s, %s, %s, %s, %s, %s, %s, %s)"
+VERIFY_SQL = "SELECT entry_verify(%s, %s, %s, %s, %s, %s::bigint, %s::numeric, %s::integer)"
 """Never one statement with the lock: a statement's snapshot is older than the lock it waits for."""
 
 FACTS_SQL = """

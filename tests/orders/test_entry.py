@@ -12,6 +12,7 @@ from apps.events.facts import SYSTEM
 from apps.events.models import Event
 from apps.matching.models import OrderCommand
 from apps.orders.models import LiveOrder, Order, OrderClientKey
+from apps.orders.services.transaction import Script
 from apps.primitives.errors import BrokerageError, Conflict, Invalid, NotFound, Refused
 from tests.support.builders import Trader, trader_open
 
@@ -124,25 +125,20 @@ def test_same_client_order_id_at_once_makes_one_order(market: None) -> None:
     assert Order.objects.count() == 1
 
 
-def test_entry_verifies_the_money_under_the_lock_in_a_later_statement(market: None) -> None:
+def test_entry_locks_then_verifies_then_inserts_in_one_message(
+    market: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ada: Trader = trader_open(cash="1000.00")
-    statements: list[str] = []
-    import psycopg
+    sent: list[str] = []
+    original = Script.run
 
-    original = psycopg.Cursor.execute
+    def noted(self: Script) -> None:
+        sent.extend(self._statements)
+        original(self)
 
-    def noted(self, query, *args, **kwargs):  # type: ignore[no-untyped-def]
-        statements.append(str(query))
-        return original(self, query, *args, **kwargs)
-
-    psycopg.Cursor.execute = noted  # type: ignore[method-assign]
-    try:
-        ada.buy(1, "100.00")
-    finally:
-        psycopg.Cursor.execute = original  # type: ignore[method-assign]
-    lock = next(i for i, s in enumerate(statements) if "FOR NO KEY UPDATE" in s)
-    verify = next(i for i, s in enumerate(statements) if "entry_verify" in s)
-    insert = next(i for i, s in enumerate(statements) if s.lstrip().startswith("INSERT"))
-    assert statements[lock - 1] == "BEGIN"
-    assert lock < verify < insert
-    assert not any(s.lstrip().startswith("UPDATE") for s in statements)
+    monkeypatch.setattr(Script, "run", noted)
+    ada.buy(1, "100.00")
+    kinds = [statement.split()[0] for statement in sent]
+    assert kinds == ["BEGIN", "SELECT", "SELECT", "INSERT", "INSERT", "INSERT", "INSERT", "INSERT", "COMMIT"]
+    assert "FOR NO KEY UPDATE" in sent[1]
+    assert "entry_verify" in sent[2]

@@ -26,7 +26,9 @@ class Exchange:
         self.connection = self.runner.ports.connect()
 
     def __enter__(self) -> "Exchange":
-        self.runner.leadership = leadership_acquire(self.connection, 0)
+        leadership = leadership_acquire(self.connection, 0)
+        assert leadership is not None
+        self.runner.leadership = leadership
         self.runner.engine = self.runner._recover(self.connection)
         return self
 

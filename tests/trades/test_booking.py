@@ -1,5 +1,6 @@
 """Booking: a trade is wholly executed or not at all, on both sides."""
 
+import threading
 from decimal import Decimal
 
 import psycopg
@@ -8,6 +9,7 @@ from django.db import connection
 
 from apps.events.models import Event
 from apps.ledger.models import Transaction
+from apps.matching.leader import leadership_acquire
 from apps.matching.models import MatchingJournal, MatchingLeader, OrderCommand
 from apps.orders.models import LiveOrder
 from apps.trades.models import Trade
@@ -240,10 +242,20 @@ def test_facts_of_a_trade_cannot_be_changed(exchange: Exchange, change: str) -> 
         cursor.execute(f"UPDATE trades SET {change}")
 
 
-def test_second_leader_waits_until_the_first_session_ends(exchange: Exchange) -> None:
+def test_second_leader_waits_until_the_first_session_ends_and_holds_no_dead_rows(exchange: Exchange) -> None:
+    standing_by = threading.Event()
     with psycopg.connect(matching_url(), autocommit=True) as rival:
-        with pytest.raises(psycopg.errors.LockNotAvailable):
-            rival.execute("SET lock_timeout = '100ms'")
-            rival.execute("SELECT pg_advisory_lock(%s, %s)", (0x0B_E11, 0))
+        outcome: list[object] = []
+        thread = threading.Thread(target=lambda: outcome.append(leadership_acquire(rival, 0)))
+        thread.start()
+        assert not standing_by.wait(0.2)
+        assert not outcome, "two leaders at once"
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT backend_xmin FROM pg_stat_activity WHERE pid = %s", [rival.info.backend_pid]
+            )
+            assert cursor.fetchone() == (None,), "a standby's snapshot would keep every dead row of the queue"
         exchange.connection.close()
-        rival.execute("SELECT pg_advisory_lock(%s, %s)", (0x0B_E11, 0))
+        thread.join(timeout=5)
+    assert outcome
+    assert MatchingLeader.objects.get().epoch == 2

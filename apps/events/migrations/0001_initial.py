@@ -39,6 +39,7 @@ CREATE TABLE events (
     xact_id     xid8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (id, user_id)
 ) PARTITION BY RANGE (id);
+CREATE INDEX events_commit_order ON events (xact_id, id);
 CREATE INDEX events_account_stream ON events (account_id, account_seq) WHERE account_seq IS NOT NULL;
 """
 

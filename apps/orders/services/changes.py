@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from apps.events.facts import EventRow, Origin, Topic
 from apps.events.services import event_append
-from apps.instruments.selectors import instrument_get
+from apps.instruments.selectors import instrument_id_of
 from apps.matching.messages import Command
 from apps.matching.services import command_append, matching_wake
 from apps.orders.entry_sql import CLIENT_KEY_INSERT_SQL
@@ -160,7 +160,7 @@ def _cancel_command(row: OrderView) -> Command:
         command_id=0,
         kind="CANCEL",
         symbol=row.symbol,
-        instrument_id=instrument_get(row.symbol).instrument_id,
+        instrument_id=instrument_id_of(row.symbol),
         order_id=0,
         orig_order_id=row.order_id,
         account_id=row.account_id,

@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-import psycopg
 from django.db import connection
 
 from apps.accounts.selectors import account_get
@@ -17,6 +16,7 @@ from apps.orders.intents import OrderIntent
 from apps.orders.selectors import OrderView
 from apps.orders.services.transaction import (
     EntryFacts,
+    Script,
     entry_attempt,
     entry_transaction,
     facts_read,
@@ -79,7 +79,7 @@ def intent_facts(intent: OrderIntent) -> dict[str, Any]:
 
 
 def _order_write(
-    cursor: "psycopg.Cursor[Any]", intent: OrderIntent, facts: EntryFacts, hold: Hold, origin: Origin
+    cursor: Script, intent: OrderIntent, facts: EntryFacts, hold: Hold, origin: Origin
 ) -> OrderView:
     row, now = facts.row, facts.row.now
     expires_at = expiry(intent.time_in_force, facts.session, now)

@@ -1,10 +1,10 @@
-"""Entry's two round trips: read and decide; then lock, verify, insert and commit in one pipeline.
+"""Entry's two messages: read and decide; then lock, verify, insert and commit as one script.
 
 The account's lock is held only while the server works: no client thinks, waits or stalls under it. What was
 decided on an unlocked reading is verified under the lock; when it has changed, entry reads and decides again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -112,23 +112,41 @@ def duplicate_of(order_id: int | None) -> Conflict:
     return Conflict("duplicate_client_order_id", "client_order_id must be unique", existing_order_id=order_id)
 
 
+class Script:
+    """Takes statements like a cursor, and sends them to the server all at once."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
+        self._binder = psycopg.ClientCursor(connection)
+        self._statements: list[str] = []
+
+    def execute(self, query: str, parameters: Sequence[Any] | None = None) -> None:
+        """Add one statement, its values bound as literals."""
+        self._statements.append(self._binder.mogrify(query, parameters))
+
+    def run(self) -> None:
+        """Send everything as one message: the server works through it without the client."""
+        self._binder.execute(";\n".join(self._statements))
+
+
 @contextmanager
 def entry_transaction(
     account_id: int, facts: EntryFacts, need: Hold, held: Held | None = None
-) -> Iterator["psycopg.Cursor[Any]"]:
-    """Open entry's transaction: lock, verify and whatever the body inserts travel as one pipeline.
+) -> Iterator[Script]:
+    """Open entry's transaction: lock, verify and whatever the body inserts travel as one message.
 
     Raises ``FactsChanged`` when the account, the instrument or the order to replace is not as it was read,
     ``Unavailable`` on lock or time-out trouble; in both cases nothing was written.
     """
     assert not connection.in_atomic_block, "entry commits by itself"
     try:
-        with _cursor() as cursor, cursor.connection.pipeline():
-            cursor.execute("BEGIN")
-            cursor.execute(ACCOUNT_LOCK_SQL, (account_id,))
-            cursor.execute(VERIFY_SQL, _verified(account_id, facts, need, held))
-            yield cursor
-            cursor.execute("COMMIT")
+        connection.ensure_connection()
+        script = Script(connection.connection)
+        script.execute("BEGIN")
+        script.execute(ACCOUNT_LOCK_SQL, (account_id,))
+        script.execute(VERIFY_SQL, _verified(account_id, facts, need, held))
+        yield script
+        script.execute("COMMIT")
+        script.run()
     except _BUSY as error:
         raise Unavailable("busy", "The account is busy; nothing was written. Try again.") from error
     except psycopg.OperationalError as error:
@@ -183,7 +201,7 @@ def entry_attempt(act: Callable[[], T], account_id: int, client_order_id: str) -
 
 
 def hold_insert(
-    cursor: "psycopg.Cursor[Any]",
+    cursor: Script,
     facts: EntryFacts,
     order_id: int,
     account_id: int,

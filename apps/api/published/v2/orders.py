@@ -25,7 +25,7 @@ from apps.api.queries import (
 )
 from apps.api.views import PublishedView, caller_of, origin_of
 from apps.events.facts import Origin
-from apps.instruments.selectors import instrument_get_by_public_id, instrument_list
+from apps.instruments.selectors import asset_id_of, instrument_get_by_public_id
 from apps.orders.intents import (
     OrderIntent,
     ReplaceIntent,
@@ -161,9 +161,8 @@ def order_render(view: OrderView) -> dict[str, Any]:
 
 
 def orders_render(views: Sequence[OrderView]) -> list[dict[str, Any]]:
-    """Return orders as published, reading each symbol's asset id once."""
-    assets = {one.symbol: one.public_id for one in instrument_list({view.symbol for view in views})}
-    return [order_wire(view, assets.get(view.symbol)) for view in views]
+    """Return orders as published."""
+    return [order_wire(view, asset_id_of(view.symbol)) for view in views]
 
 
 def order_number(text: str) -> int:
