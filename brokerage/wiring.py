@@ -28,10 +28,19 @@ def relay_groups() -> "Sequence[Relay]":
     from apps.streaming.groups import account_events_send
 
     return [
-        Relay("account-streams", account_events_send),
-        Relay("active-orders", best_effort(orders_view_write)),
+        Relay("live", each_in_turn(account_events_send, best_effort(orders_view_write))),
         Relay("ticks", ticks_write),
     ]
+
+
+def each_in_turn(*sinks: "Sink") -> "Sink":
+    """Let several quick sinks share one reading of the events, and one cursor."""
+
+    def deliver(events: "Sequence[EventRecord]") -> None:
+        for sink in sinks:
+            sink(events)
+
+    return deliver
 
 
 def best_effort(sink: "Sink") -> "Sink":

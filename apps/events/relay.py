@@ -97,7 +97,13 @@ class Relay:
         self.cursor, _ = RelayCursor.objects.get_or_create(sink=name)
 
     def start(self) -> None:
-        """Check that the server is the one the cursor was made on; raises ``ServerChanged``."""
+        """Check that the server is the one the cursor was made on; raises ``ServerChanged``.
+
+        From here on this session's commits do not wait for the disk: a cursor that a crash sets back only
+        delivers again.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute("SET synchronous_commit = off")
         identifier, newest = self._server()
         known = self.cursor.system_identifier
         if known and (known != identifier or self.cursor.xact_id > newest):
