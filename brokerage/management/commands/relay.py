@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
         if settings.KAFKA_BOOTSTRAP_SERVERS:
             logger.warning(
-                "KAFKA_BOOTSTRAP_SERVERS is set, but this version has no Kafka relay yet: events wait, complete "
+                "KAFKA_BOOTSTRAP_SERVERS is set, but this version has no Kafka relay: events wait, complete "
                 "and in order, in the events table."
             )
         relay_run(relay_groups(), relay_wait(), stopping.is_set)
