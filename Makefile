@@ -18,7 +18,7 @@ TEST_PROCESSES ?= 2
 FAULT_ROUNDS ?= 50
 LINTED := apps brokerage tests benchmarks manage.py
 
-.PHONY: help setup engine run up down status test test-fast test-faults check format bench-order-path \
+.PHONY: help setup engine run up down status test test-fast test-faults lint check format bench-order-path \
 	screenshots demo-reset clean
 
 help: ## Show this list
@@ -84,12 +84,13 @@ test-fast: setup $(STAMPS)/dev ## Run the tests without browser, faults, whole s
 test-faults: setup $(STAMPS)/dev ## Kill processes in mid-flow FAULT_ROUNDS times and prove that nothing is lost
 	@OPENBELL_TEST_FAULT_ROUNDS=$(FAULT_ROUNDS) $(PYTEST) tests/faults
 
-check: setup $(STAMPS)/dev ## Lint, format, types, storeys, migrations and the architecture tests
+lint: setup $(STAMPS)/dev ## Lint, format, types and storeys
 	@$(PYTHON) -m ruff check $(wildcard $(LINTED))
 	@$(PYTHON) -m ruff format --check $(wildcard $(LINTED))
 	@$(PYTHON) -m mypy
 	@$(VENV)/bin/lint-imports
-	@DJANGO_SETTINGS_MODULE=brokerage.settings.testing $(PYTHON) manage.py makemigrations --check --dry-run
+
+check: lint ## The same, and the architecture tests (catalogue, migrations, tidy)
 	@$(PYTEST) tests/architecture
 
 format: $(STAMPS)/dev ## Put imports and layout into the agreed form
