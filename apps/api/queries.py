@@ -13,6 +13,10 @@ CSV_ITEMS_MAX = 200
 _TRUE, _FALSE = ("true", "1", "t"), ("false", "0", "f")
 
 
+YEAR_MIN, YEAR_MAX = 1900, 2100
+"""The years that calendars are asked about; beyond them date arithmetic overflows."""
+
+
 def boolean_read(query: QueryDict, name: str, default: bool = False) -> bool:
     """Read ``True``, ``true``, ``1`` and their opposites."""
     text = query.get(name, "").strip().lower()
@@ -68,9 +72,12 @@ def date_read(query: QueryDict, name: str) -> date | None:
     if not text:
         return None
     try:
-        return date.fromisoformat(text.partition("T")[0])
+        found = date.fromisoformat(text.partition("T")[0])
     except ValueError:
-        raise Invalid("bad_value", f"{name} must be a date such as 2026-01-31.", field=name) from None
+        found = None
+    if found is None or not YEAR_MIN <= found.year <= YEAR_MAX:
+        raise Invalid("bad_value", f"{name} must be a date such as 2026-01-31.", field=name)
+    return found
 
 
 def midnight(day: date) -> datetime:

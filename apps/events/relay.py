@@ -24,7 +24,7 @@ BATCH_EVENTS_MAX = 500
 WAKE_CHANNEL = "events:wake"
 """The Redis channel on which a writer hints that new events have committed."""
 
-LOOK_BACK = timedelta(seconds=10)
+LOOK_BACK = timedelta(minutes=10)
 """How much older than the cursor an event's id can be: longer than any allowed writing transaction."""
 
 

@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import QuerySet, Sum
 
 from apps.accounts.selectors import account_get
-from apps.instruments.selectors import market_clock
+from apps.matching.journal import symbols_halted
 from apps.matching.messages import BookState, OpenOrder
 from apps.matching.models import OrderCommand
 from apps.orders.models import LiveOrder, Order, OrderClientKey
@@ -164,6 +164,12 @@ def _replacement_queued(command: OrderCommand) -> OrderView:
         replaces=command.orig_order_id,
         replaced_by=None,
     )
+
+
+def replacement_queued_of(view: OrderView) -> list[OrderView]:
+    """Return the replacement that is queued for an order, if there is one."""
+    queued = OrderCommand.objects.filter(orig_order_id=view.order_id, kind="REPLACE")
+    return [_replacement_queued(command) for command in queued[:1]]
 
 
 def order_row(account_id: int, order_id: int) -> Order:
@@ -324,21 +330,21 @@ def _open_order(
 def book_state_load(cursor: Any, matching_partition: int) -> BookState:
     """Return what a matching partition's books hold, in priority order, read on the runner's cursor."""
     cursor.execute(
-        "SELECT i.instrument_id, i.symbol, i.halted, p.last_price, p.day_volume FROM instruments i "
+        "SELECT i.instrument_id, i.symbol, p.last_price, p.day_volume FROM instruments i "
         "LEFT JOIN instrument_prices p USING (symbol) WHERE i.matching_partition = %s",
         (matching_partition,),
     )
     listed = cursor.fetchall()
-    closed = not market_clock().is_open
+    halted = symbols_halted(cursor, matching_partition)
     cursor.execute(_OPEN_ORDERS_SQL, (matching_partition,))
     orders = [_open_order(*row) for row in cursor.fetchall()]
     return BookState(
         symbols={symbol_id: symbol for symbol_id, symbol, *_ in listed},
-        halted=frozenset(symbol_id for symbol_id, _, halted, *_ in listed if halted or closed),
+        halted=frozenset(symbol_id for symbol_id, symbol, *_ in listed if symbol in halted),
         open_orders=orders,
         last_prices={
             symbol_id: (price_to_units(price), volume)
-            for symbol_id, _, _, price, volume in listed
+            for symbol_id, _, price, volume in listed
             if price is not None
         },
     )

@@ -45,7 +45,7 @@ JOIN positions p ON p.account_id = k.account_id AND p.symbol = k.symbol
 _WRITE_SQL = """
 INSERT INTO positions (account_id, user_id, symbol, quantity, average_cost, realized_pnl, updated_at)
 SELECT v.*, clock_timestamp()
-FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::int[], %s::numeric[], %s::numeric[]) AS v
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::numeric[], %s::numeric[]) AS v
 ON CONFLICT (account_id, symbol) DO UPDATE SET
     quantity = excluded.quantity, average_cost = excluded.average_cost,
     realized_pnl = excluded.realized_pnl, updated_at = excluded.updated_at

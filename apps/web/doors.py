@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponseBadRequest, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers
 
@@ -58,6 +58,14 @@ def _signed_out(request: HttpRequest) -> HttpResponseBase:
     return response
 
 
+def _has_nul(request: HttpRequest) -> bool:
+    """Return whether any value holds the one character that PostgreSQL's text cannot."""
+    values = [request.path]
+    for fields in (request.GET, request.POST):
+        values += [value for _, found in fields.lists() for value in found]
+    return any("\x00" in value for value in values)
+
+
 def trader_required(view: View) -> View:
     """Call ``view(request, account, …)`` for a signed-in trader; staff without an account get a page."""
 
@@ -65,6 +73,8 @@ def trader_required(view: View) -> View:
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return _signed_out(request)
+        if _has_nul(request):
+            return HttpResponseBadRequest("A zero character cannot be part of a request.")
         try:
             account = account_for_user(request.user.pk)
         except NotFound:

@@ -204,6 +204,7 @@ DIFFERENCES: dict[str, tuple[str, str]] = {
     "accounts.account_status nullable": ("False", _STRICTER),
     "accounts.created_at type": ("timestamp(6) with time zone", _TIMESTAMP),
     "accounts.updated_at type": ("timestamp(6) with time zone", _TIMESTAMP),
+    "positions.quantity type": ("bigint", "sums of trades"),
     "positions.realized_pnl nullable": ("False", _STRICTER),
     "positions.updated_at type": ("timestamp with time zone", _TIMESTAMP),
     "transactions.transaction_id default": ("next_id()", "time-ordered id"),

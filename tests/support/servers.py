@@ -46,6 +46,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     folder = _folder()
     os.environ["OPENBELL_VAR"] = str(folder / "var")
     (folder / "var").mkdir()
+    # The browser's driver keeps an event loop in the main thread; the tests are synchronous all the same.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     if "PYTEST_XDIST_WORKER" not in os.environ:
         _postgres_start(folder)
     _valkey_start(folder)

@@ -7,11 +7,17 @@ import psycopg
 import pytest
 from django.db import connection
 
+from apps.events.facts import SYSTEM
 from apps.events.models import Event
 from apps.ledger.models import Transaction
 from apps.matching.leader import leadership_acquire
 from apps.matching.models import MatchingJournal, MatchingLeader, OrderCommand
+from apps.operations.services.controls import symbol_halt, symbol_resume
+from apps.orders.intents import ReplaceIntent
 from apps.orders.models import LiveOrder
+from apps.orders.services.changes import order_replace
+from apps.primitives.errors import Invalid, Refused
+from apps.primitives.fix import TimeInForce
 from apps.trades.models import Trade
 from tests.support.builders import trader_open
 from tests.support.matching import Exchange, matching_url
@@ -169,6 +175,63 @@ def test_smaller_quantity_keeps_its_place_after_a_restart(exchange: Exchange) ->
         restarted.run()
     assert first.order(early).status == "FILLED"
     assert second.order(late).filled_quantity == 1
+
+
+def test_old_order_that_fills_first_leaves_the_replacement_its_money(exchange: Exchange) -> None:
+    ada, grace = trader_open(cash="15000.00"), trader_open(shares={"AAPL": 200})
+    order = ada.buy(100, "100.00")
+    exchange.run()
+    grace.sell(90, "100.00")
+    with pytest.raises(Refused):
+        ada.replace(order, quantity=166, price="90.00")
+    ada.replace(order, quantity=155, price="90.00")
+    exchange.run()
+    assert ada.summary.held_cash <= ada.cash
+    grace.sell(65, "90.00")
+    exchange.run()
+    assert ada.shares() == 155
+
+
+def test_replacement_that_could_never_rest_is_refused(exchange: Exchange) -> None:
+    ada = trader_open(cash="1000.00")
+    order = ada.buy(5, "100.00")
+    exchange.run()
+    intent = ReplaceIntent(ada.account_id, order.order_id, 6, None, TimeInForce.IOC, "never")
+    with pytest.raises(Invalid):
+        order_replace(intent, SYSTEM)
+
+
+def test_cancelling_an_order_takes_its_queued_replacement_along(exchange: Exchange) -> None:
+    ada = trader_open(cash="1000.00")
+    order = ada.buy(5, "100.00")
+    exchange.run()
+    replacement = ada.replace(order, quantity=8)
+    ada.cancel(order)
+    exchange.run()
+    assert ada.order(replacement).status == "CANCELLED"
+    assert ada.summary.held_cash == 0
+
+
+def test_book_that_crossed_in_a_halt_survives_a_restart_before_its_resumption(exchange: Exchange) -> None:
+    ada, grace = trader_open(cash="5000.00"), trader_open(shares={"AAPL": 10})
+    symbol_halt(symbol="AAPL", reason="news is pending", origin=SYSTEM)
+    exchange.run()
+    offer, bid = grace.sell(5, "99.00"), ada.buy(5, "100.00")
+    exchange.run()
+    assert (grace.order(offer).status, ada.order(bid).status) == ("NEW", "NEW")
+    symbol_resume(symbol="AAPL", reason="news is out", origin=SYSTEM)
+    exchange.connection.close()
+    with Exchange() as restarted:
+        restarted.run()
+    assert (grace.order(offer).status, ada.order(bid).status) == ("FILLED", "FILLED")
+
+
+def test_position_may_grow_beyond_32_bits(exchange: Exchange) -> None:
+    whale, grace = trader_open(cash="500.00", shares={"AAPL": 2_147_483_647}), trader_open(shares={"AAPL": 5})
+    grace.sell(5, "100.00")
+    whale.buy(5, "100.00")
+    exchange.run()
+    assert whale.shares() == 2_147_483_652
 
 
 def test_nobody_trades_with_himself(exchange: Exchange) -> None:

@@ -43,6 +43,9 @@ CREATE TABLE matching_journal (
     PRIMARY KEY (matching_partition, seq)
 );
 
+CREATE INDEX matching_journal_halts ON matching_journal (matching_partition, symbol, seq DESC)
+    WHERE kind IN ('HALT', 'RESUME');
+
 CREATE TABLE matching_leader (
     matching_partition smallint PRIMARY KEY,
     epoch              integer NOT NULL DEFAULT 0,

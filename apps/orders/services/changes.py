@@ -14,7 +14,14 @@ from apps.matching.services import command_append, matching_wake
 from apps.orders.entry_sql import CLIENT_KEY_INSERT_SQL
 from apps.orders.intents import OrderIntent, ReplaceIntent
 from apps.orders.models import LiveOrder, Order
-from apps.orders.selectors import PENDING_CANCEL, PENDING_REPLACE, OrderView, order_get, order_row
+from apps.orders.selectors import (
+    PENDING_CANCEL,
+    PENDING_REPLACE,
+    OrderView,
+    order_get,
+    order_row,
+    replacement_queued_of,
+)
 from apps.orders.services.entry import refusal_append
 from apps.orders.services.transaction import (
     EntryFacts,
@@ -24,15 +31,15 @@ from apps.orders.services.transaction import (
     facts_read,
     hold_insert,
 )
-from apps.primitives.errors import Conflict, Invalid, Refused
+from apps.primitives.errors import Conflict, Invalid, NotFound, Refused
 from apps.primitives.fix import OrderType, Side, TimeInForce
 from apps.primitives.ids import Kind, public_id
 from apps.primitives.money import price_to_units
-from apps.risk.rules import OrderFacts, pretrade_check
+from apps.risk.rules import OrderFacts, hold_check, pretrade_check
 
 
 def order_cancel(account_id: int, order_id: int, origin: Origin) -> OrderView:
-    """Queue a cancel; asking again while one is queued changes nothing.
+    """Queue a cancel, of a replacement still queued as well; asking again changes nothing.
 
     Raises ``NotFound``, or ``Conflict`` (reason ``TOO_LATE``) when the order has ended.
     """
@@ -42,7 +49,8 @@ def order_cancel(account_id: int, order_id: int, origin: Origin) -> OrderView:
     if view.status == PENDING_CANCEL:
         return view
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        command_append(cursor, view.matching_partition, [_cancel_command(view)])
+        targets = [view, *replacement_queued_of(view)]
+        command_append(cursor, view.matching_partition, [_cancel_command(target) for target in targets])
         data = {"order_id": str(order_id), "account_id": account_id, "symbol": view.symbol}
         event_append(cursor, [_event("ORDER_CANCEL_REQUESTED", view, data, origin)])
     matching_wake(view.matching_partition)
@@ -57,7 +65,10 @@ def order_replace(intent: ReplaceIntent, origin: Origin) -> OrderView:
     """
     view = order_get(intent.account_id, intent.order_id)
     _replaceable_check(view)
-    row = order_row(intent.account_id, intent.order_id)
+    try:
+        row = order_row(intent.account_id, intent.order_id)
+    except NotFound:
+        raise Conflict("TOO_LATE", "unable to replace order in current state. It is being placed.") from None
     total = intent.quantity if intent.quantity is not None else row.quantity
     if total <= row.filled_quantity:
         raise Invalid(
@@ -75,6 +86,12 @@ def order_replace(intent: ReplaceIntent, origin: Origin) -> OrderView:
         price=intent.price if intent.price is not None else row.price,
         client_order_id=intent.client_order_id,
     )
+    if changed.time_in_force not in (TimeInForce.DAY, TimeInForce.GTC):
+        raise Invalid(
+            "not_replaceable",
+            "a replacement is good for the day or till cancelled",
+            field="time_in_force",
+        )
     try:
         replacement_id = entry_attempt(
             lambda: _replacement_write(row, changed, origin), changed.account_id, changed.client_order_id
@@ -100,9 +117,11 @@ def _replacement_write(row: Order, changed: OrderIntent, origin: Origin) -> int:
     order = OrderFacts(changed.side, changed.order_type, changed.time_in_force, open_quantity, changed.price)
     account = facts.account(cash=held.cash, shares=held.shares)
     need = pretrade_check(order, account, facts.instrument)
-    extra = replace(
-        need, cash=max(need.cash - held.cash, Decimal(0)), shares=max(need.shares - held.shares, 0)
-    )
+    # The old order may fill at its own price first: then what is added needs all of its cash.
+    added_cash = max(open_quantity - held.remaining, 0) * need.hold_price
+    extra_cash = max(need.cash - held.cash, added_cash, Decimal(0))
+    hold_check(order, account, changed.symbol, replace(need, cash=held.cash + extra_cash))
+    extra = replace(need, cash=extra_cash, shares=max(need.shares - held.shares, 0))
     new_id = int(facts.row.order_id)
     key = (changed.account_id, changed.client_order_id, new_id, changed.request_hash())
     with entry_transaction(changed.account_id, facts, extra, held) as cursor:
@@ -117,7 +136,7 @@ def _held(order_id: int) -> Held:
     row = LiveOrder.objects.filter(pk=order_id).first()
     if row is None:
         raise Conflict("TOO_LATE", "unable to replace order in current state. The order has ended.")
-    return Held(order_id, row.held_cash, row.held_shares)
+    return Held(order_id, row.held_cash, row.held_shares, row.remaining)
 
 
 def _replace_event(row: Order, changed: OrderIntent, new_id: int, origin: Origin) -> EventRow:

@@ -53,6 +53,7 @@ class Held:
     order_id: int
     cash: Decimal
     shares: int
+    remaining: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,13 @@ def facts_read(account_id: int, symbol: str, client_order_id: str) -> EntryFacts
         "client_order_id": client_order_id,
         "trade_date": session.trade_date,
     }
-    with _cursor() as cursor:
-        row = cursor.execute(FACTS_SQL, parameters).fetchone()
+    try:
+        with _cursor() as cursor:
+            row = cursor.execute(FACTS_SQL, parameters).fetchone()
+    except psycopg.OperationalError as error:
+        raise Unavailable("busy", "The books do not answer; nothing was written. Try again.") from error
+    finally:
+        _transaction_end()
     if row is None:
         raise NotFound("no_account", "This key has no trading account.")
     if row.client_key_order_id is not None:
@@ -107,7 +113,7 @@ def facts_read(account_id: int, symbol: str, client_order_id: str) -> EntryFacts
     return EntryFacts(row, session, utc_now())
 
 
-def duplicate_of(order_id: int | None) -> Conflict:
+def duplicate_of(order_id: int) -> Conflict:
     """Return the refusal of a client order id that has been used."""
     return Conflict("duplicate_client_order_id", "client_order_id must be unique", existing_order_id=order_id)
 
@@ -196,7 +202,11 @@ def entry_attempt(act: Callable[[], T], account_id: int, client_order_id: str) -
             continue
         except psycopg.errors.UniqueViolation as error:
             used = OrderClientKey.objects.filter(account_id=account_id, client_order_id=client_order_id)
-            raise duplicate_of(used.values_list("order_id", flat=True).first()) from error
+            order_id = used.values_list("order_id", flat=True).first()
+            if order_id is not None:
+                raise duplicate_of(order_id) from error
+            # Another row's key, such as an id repeated after the clock stepped back: draw a new id.
+            continue
     raise Unavailable("busy", "The account is busy; nothing was written. Try again.")
 
 

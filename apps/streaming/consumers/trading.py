@@ -90,7 +90,10 @@ class TradingConsumer(LiveSocket):
             raise MessageUnreadable("action must be authenticate or listen")
 
     async def _authenticate(self, message: dict[str, Any]) -> None:
-        self.pair = _pair_read(message)
+        pair = _pair_read(message)
+        if self.holder is not None and pair != self.pair:
+            raise MessageUnreadable("already authenticated with another key")
+        self.pair = pair
         holder = await holder_find(*self.pair)
         if holder is None:
             self._verdict("unauthorized", "authenticate")

@@ -16,7 +16,7 @@ from apps.orders.services.changes import order_cancel, order_replace
 from apps.orders.services.entry import order_submit
 from apps.orders.services.preview import order_preview
 from apps.primitives.errors import BrokerageError, Conflict, Invalid, NotFound
-from apps.primitives.ids import Kind, public_id_decode
+from apps.primitives.ids import ID_MAX, Kind, public_id_decode
 from apps.web.doors import error_json, origin_of, trader_required
 from apps.web.forms import TIMES_IN_FORCE, Ticket, changes_read, client_order_id_mint, ticket_read
 from apps.web.numbers import price_text
@@ -150,6 +150,8 @@ def notice(
 ) -> HttpResponse:
     """An order's present state as one toast; events name orders by their id, pages by the public one."""
     try:
+        if order_id > ID_MAX:
+            raise NotFound("unknown_order", "There is no such order.")
         order = _own_order(account, public) if public else order_get(account.account_id, order_id)
     except BrokerageError as error:
         return error_json(error)
