@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from django.conf import settings
-from django.db import connections
+from django.db import connection, connections
 
 from apps.events.relay import Relay
 from apps.streaming.groups import account_events_send
