@@ -16,7 +16,7 @@ const barOf = (row) => ({ time: row.t, open: Number(row.o), high: Number(row.h),
 function legendBuild(host) {
   host.innerHTML = '<div class="legend" aria-hidden="true"><span data-ohlc></span><div class="indicators">'
     + '<i class="ema"></i>EMA 20 <b data-ema></b><span data-vwap-line><i class="vwap"></i>VWAP <b data-vwap></b></span></div></div>'
-    + '<div class="chart-canvas" role="img" tabindex="-1"></div><div class="empty chart-note" hidden></div>'
+    + '<div class="chart-canvas" role="img" aria-label="Price chart, loading" tabindex="-1"></div><div class="empty chart-note" hidden></div>'
     + '<div class="chart-table" hidden tabindex="0" role="region" aria-label="Bars as a table"></div>';
 }
 
