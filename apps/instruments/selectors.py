@@ -129,7 +129,7 @@ def _view(
         day_high=today.day_high if today else None,
         day_low=today.day_low if today else None,
         day_volume=today.day_volume if today else 0,
-        tick=tick_at(price.last_price if price else Decimal(1), ticks),
+        tick=tick_at(price.last_price if price else Decimal(1), ticks).normalize(),
     )
 
 
