@@ -18,6 +18,7 @@ urlpatterns = [
     path("partials/account", partials.account_figures, name="partial-account"),
     path("partials/positions", partials.positions, name="partial-positions"),
     path("partials/position/<str:symbol>", partials.position, name="partial-position"),
+    path("partials/halt/<str:symbol>", partials.halt, name="partial-halt"),
     path("partials/orders", partials.orders_open, name="partial-orders"),
     path("partials/history", partials.orders_closed, name="partial-history"),
     path("partials/fills", partials.fills, name="partial-fills"),

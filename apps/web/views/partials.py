@@ -1,13 +1,14 @@
 """The fragments that refresh by themselves: account strip, blotter tables, search results."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from apps.accounts.selectors import AccountView
-from apps.instruments.selectors import instruments_active
+from apps.instruments.selectors import instrument_get, instruments_active
 from apps.orders.selectors import account_summary
 from apps.positions.selectors import position_list
+from apps.primitives.errors import NotFound
 from apps.web import reads
 from apps.web.doors import trader_required
 from apps.web.presenters.account import account_strip
@@ -31,6 +32,17 @@ def account_figures(request: HttpRequest, account: AccountView) -> HttpResponse:
 def positions(request: HttpRequest, account: AccountView) -> HttpResponse:
     """The table of positions."""
     return render(request, "web/partials/positions.html", reads.positions_context(account))
+
+
+@require_safe
+@trader_required
+def halt(request: HttpRequest, account: AccountView, symbol: str) -> HttpResponse:
+    """The strip that says a symbol is halted, empty while it trades."""
+    try:
+        instrument = instrument_get(symbol)
+    except NotFound as error:
+        raise Http404 from error
+    return render(request, "web/partials/halt.html", {"instrument": instrument})
 
 
 @require_safe

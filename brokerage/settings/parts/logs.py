@@ -19,6 +19,10 @@ def log_settings(env: Environment) -> dict[str, Any]:
             "loggers": {
                 "django.request": {"level": "ERROR"},
                 "kafka": {"level": "WARNING"},
+                # Beat's upkeep comes every few seconds: its failures are news, its successes are not.
+                "celery.beat": {"level": "WARNING"},
+                "celery.worker.strategy": {"level": "WARNING"},
+                "celery.app.trace": {"level": "WARNING"},
             },
         },
     }

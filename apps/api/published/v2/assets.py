@@ -81,7 +81,7 @@ def asset_render(view: InstrumentView) -> dict[str, Any]:
         "symbol": view.symbol,
         "name": view.name,
         "status": view.status.lower(),
-        "tradable": view.tradable,
+        "tradable": view.tradable and not view.halted,
         "marginable": False,
         "shortable": False,
         "easy_to_borrow": False,
