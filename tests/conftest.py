@@ -11,7 +11,6 @@ from django.test import TransactionTestCase
 from django_redis import get_redis_connection
 
 from apps.instruments.selectors import instrument_id_of
-from apps.primitives.clock import utc_now
 from tests.support.books import books_problems
 from tests.support.builders import Trader, market_open, trader_open
 from tests.support.databases import DATABASES
@@ -87,8 +86,3 @@ def exchange(market: None) -> Iterator[Exchange]:
     """A runner on its own session with the C++ engine; ``exchange.run()`` takes what is queued."""
     with Exchange() as running:
         yield running
-
-
-@pytest.fixture
-def now() -> Any:
-    return utc_now()

@@ -128,10 +128,6 @@ class Relay:
             self._save(xact_id=last.xact_id, event_id=last.id)
         return len(events)
 
-    def lag_s(self) -> float:
-        """Return how far behind now the cursor is, in seconds of event ids."""
-        return (utc_now() - id_time(self.cursor.event_id)).total_seconds()
-
     def _read(self) -> list[EventRecord]:
         position = self.cursor
         floor = id_floor(id_time(position.event_id) - LOOK_BACK) if position.event_id else 0

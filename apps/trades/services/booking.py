@@ -30,7 +30,6 @@ from apps.trades.postings import trade_lines
 
 _FIELDS = EVENT_DTYPE.names or ()
 _AT = {name: index for index, name in enumerate(_FIELDS)}
-_SIDES = {1: "BUY", 2: "SELL"}
 _TRADE_COLUMNS = (
     "trade_id, buy_order_id, sell_order_id, buyer_id, seller_id, buyer_account_id, seller_account_id, "
     "symbol, price, quantity, trade_value, aggressor_side, executed_at, trade_date, settl_date, "
