@@ -16,13 +16,17 @@ ENGINE_SOURCES := $(shell find engine -type f \( -path 'engine/include/*' -o -pa
 	engine/pyproject.toml engine/CMakeLists.txt
 TEST_PROCESSES ?= 2
 FAULT_ROUNDS ?= 50
+FUZZ_SECONDS ?= 600
+FUZZ_SEED ?= 1
+FUZZ_COMMANDS ?= 100000000
 LINTED := apps brokerage tests benchmarks manage.py
 
 .PHONY: help setup engine run up down status test test-fast test-faults lint check format bench-order-path \
+	bench-engine fuzz-engine fuzz-engine-targets fuzz-engine-invariants \
 	screenshots demo-reset clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # -- setting up ----------------------------------------------------------------------------------------------
 
@@ -44,6 +48,11 @@ $(STAMPS)/runtime: requirements.txt requirements-embedded.txt constraints.txt | 
 $(STAMPS)/dev: requirements-dev.txt constraints.txt | $(STAMPS)/runtime
 	@echo "Installing what the tests need"
 	@$(PIP) install -c constraints.txt -r requirements-dev.txt
+	@touch $@
+
+$(STAMPS)/bench: requirements-bench.txt constraints.txt | $(STAMPS)/dev
+	@echo "Installing the peers of the benchmark"
+	@$(PIP) install -c constraints.txt -r requirements-bench.txt
 	@touch $@
 
 $(STAMPS)/engine: $(ENGINE_SOURCES) | $(STAMPS)/runtime
@@ -75,6 +84,7 @@ demo-reset: down ## Throw away the embedded data and begin with a new demo marke
 
 test: setup $(STAMPS)/dev ## Run every test, on a PostgreSQL and a Valkey of their own
 	@.ci/machine chromium
+	@.ci/machine clang >/dev/null || true
 	@$(PYTEST) -n $(TEST_PROCESSES) --dist loadfile tests
 
 test-fast: setup $(STAMPS)/dev ## Run the tests without browser, faults, whole stories and servers
@@ -83,6 +93,19 @@ test-fast: setup $(STAMPS)/dev ## Run the tests without browser, faults, whole s
 
 test-faults: setup $(STAMPS)/dev ## Kill processes in mid-flow FAULT_ROUNDS times and prove that nothing is lost
 	@OPENBELL_TEST_FAULT_ROUNDS=$(FAULT_ROUNDS) $(PYTEST) tests/faults
+
+fuzz-engine: setup $(STAMPS)/dev ## Compare the C++ book with the Python one over FUZZ_COMMANDS random commands; writes var/fuzz/engine.json
+	@$(PYTHON) -m tests.matching.fuzz --commands $(FUZZ_COMMANDS)
+
+fuzz-engine-targets: setup $(STAMPS)/dev ## Run every libFuzzer target under the sanitizers for FUZZ_SECONDS each
+	@.ci/machine clang >/dev/null
+	@OPENBELL_TEST_FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTEST) tests/matching/test_engine_fuzz.py
+
+fuzz-engine-invariants: setup ## Check what must hold after each of 100 million random commands, from FUZZ_SEED on
+	@.ci/machine compiler
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; cmake -S engine -B engine/build/long -DOPENBELL_FUZZ=ON -DOPENBELL_TESTS=OFF >/dev/null \
+		&& cmake --build engine/build/long --parallel 2 >/dev/null
+	@engine/build/long/fuzz/openbell_long_run 100000000 $(FUZZ_SEED)
 
 lint: setup $(STAMPS)/dev ## Lint, format, types and storeys
 	@$(PYTHON) -m ruff check $(wildcard $(LINTED))
@@ -99,6 +122,10 @@ format: $(STAMPS)/dev ## Put imports and layout into the agreed form
 
 bench-order-path: setup ## Measure entry, matching and booking; writes var/bench/order-path.json
 	@$(PYTHON) -m benchmarks.order_path
+
+bench-engine: setup $(STAMPS)/bench ## Measure the order book beside a yardstick and its peers; writes var/bench/engine.json
+	@.ci/machine compiler
+	@$(PYTHON) -m benchmarks.engine
 
 screenshots: setup $(STAMPS)/dev ## Take the desktop and phone pictures, light and dark, into var/screenshots
 	@.ci/machine chromium

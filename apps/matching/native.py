@@ -37,3 +37,26 @@ class NativeEngine:
     def last_trade(self, symbol_id: int) -> tuple[int, int, int, int] | None:
         """Return (price in units, quantity, time in ns, volume), or None before the first trade."""
         return self._engine.last_trade(symbol_id)
+
+    def indication(self, symbol_id: int) -> tuple[int, int, int] | None:
+        """Return (price, volume, imbalance: bid minus offered) that an uncross would find now, or None."""
+        return self._engine.indication(symbol_id)
+
+    def book_status(self, symbol_id: int) -> tuple[int, int, int, int, int, int] | None:
+        """Return (phase, mode, limit state's side, lower band, upper band, tick), or None without a book."""
+        return self._engine.book_status(symbol_id)
+
+    def last_seq(self) -> int:
+        """Return the sequence number of the last command applied."""
+        return self._engine.last_seq()
+
+    def snapshot(self) -> bytes:
+        """Return everything that decides future matching, checksummed."""
+        return self._engine.snapshot()
+
+    @classmethod
+    def restore(cls, snapshot: bytes, *, max_orders: int, max_books: int) -> "NativeEngine":
+        """Return an engine as it was when the snapshot was taken; ValueError when it is damaged."""
+        engine = cls.__new__(cls)
+        engine._engine = MatchingEngine.restore(snapshot, max_orders, max_books)
+        return engine

@@ -1,8 +1,10 @@
 // The Python door of the engine: buffers in, bytes out, no Python called from inside.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/unique_ptr.h>
 
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <vector>
@@ -51,6 +53,17 @@ nb::bytes engine_process(MatchingEngine& engine, nb::handle commands) {
     return nb::bytes(events.data(), events.size_bytes());
 }
 
+nb::bytes engine_snapshot(const MatchingEngine& engine) {
+    const openbell::Snapshot snapshot = engine.snapshot();
+    return nb::bytes(snapshot.bytes().data(), snapshot.size);
+}
+
+std::unique_ptr<MatchingEngine> engine_restore(nb::handle snapshot, std::size_t max_orders, std::size_t max_books) {
+    const BufferView view(snapshot);
+    return MatchingEngine::restore({static_cast<const std::byte*>(view.data()), view.size_bytes()}, max_orders,
+                                   max_books);
+}
+
 nb::list side_depth(const MatchingEngine& engine, std::uint32_t symbol_id, Side side, std::size_t levels) {
     nb::list result;
     for (const openbell::DepthLevel& level : engine.depth(symbol_id, side, levels))
@@ -67,6 +80,19 @@ nb::object engine_last_trade(const MatchingEngine& engine, std::uint32_t symbol_
     const std::optional<openbell::Quote> quote = engine.quote(symbol_id);
     if (!quote.has_value() || quote->last_price == 0) return nb::none();
     return nb::make_tuple(quote->last_price, quote->last_quantity, quote->last_time_ns, quote->volume);
+}
+
+nb::object engine_indication(const MatchingEngine& engine, std::uint32_t symbol_id) {
+    const std::optional<openbell::Indication> found = engine.indication(symbol_id);
+    if (!found.has_value()) return nb::none();
+    return nb::make_tuple(found->price, found->volume, found->imbalance);
+}
+
+nb::object engine_book_status(const MatchingEngine& engine, std::uint32_t symbol_id) {
+    const std::optional<openbell::BookStatus> status = engine.book_status(symbol_id);
+    if (!status.has_value()) return nb::none();
+    return nb::make_tuple(static_cast<int>(status->phase), static_cast<int>(status->mode), status->limit_side,
+                          status->lower_band, status->upper_band, status->tick);
 }
 
 template <std::size_t N>
@@ -90,6 +116,9 @@ nb::dict codes_all() {
     result["OrdType"] = codes_dict(openbell::ORD_TYPE_CODES);
     result["TimeInForce"] = codes_dict(openbell::TIME_IN_FORCE_CODES);
     result["SelfTradePrevention"] = codes_dict(openbell::SELF_TRADE_PREVENTION_CODES);
+    result["OrderFlag"] = codes_dict(openbell::ORDER_FLAG_CODES);
+    result["Phase"] = codes_dict(openbell::PHASE_CODES);
+    result["Mode"] = codes_dict(openbell::MODE_CODES);
     result["ExecType"] = codes_dict(openbell::EXEC_TYPE_CODES);
     result["OrdStatus"] = codes_dict(openbell::ORD_STATUS_CODES);
     result["Reason"] = codes_dict(openbell::REASON_CODES);
@@ -123,17 +152,31 @@ NB_MODULE(_engine, module) {
                "Offset and size in bytes of every field of an event.");
 
     nb::class_<MatchingEngine>(module, "MatchingEngine")
-        .def(nb::init<std::size_t, std::size_t>(), nb::arg("max_orders"), nb::arg("max_books"),
-             "Make an engine for so many resting orders and books; ValueError outside the limits.")
+        .def(nb::init<std::size_t, std::size_t, std::size_t>(), nb::arg("max_orders"), nb::arg("max_books"),
+             nb::arg("orders_expected") = MatchingEngine::ORDERS_EXPECTED,
+             "Make an engine for so many live orders and books; ValueError outside the limits.")
         .def("process", &engine_process, nb::arg("commands"), nb::sig("def process(self, commands: object) -> bytes"),
              "Apply a contiguous buffer of command records in order and return the event records.")
+        .def("snapshot", &engine_snapshot, "Return the whole state, checksummed.")
+        .def_static("restore", &engine_restore, nb::arg("snapshot"), nb::arg("max_orders"), nb::arg("max_books"),
+                    nb::sig("def restore(snapshot: object, max_orders: int, max_books: int) -> MatchingEngine"),
+                    "Return an engine as it was; ValueError for bytes that are damaged or do not fit.")
         .def("depth", &engine_depth, nb::arg("symbol_id"), nb::arg("levels"),
              nb::sig("def depth(self, symbol_id: int, levels: int) -> "
                      "tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]"),
              "Return bids and asks, best first, as (price in units, quantity, number of orders).")
         .def("state_hash", &MatchingEngine::state_hash, nb::arg("symbol_id") = nb::none(),
              "Return the hash of everything that decides future matching, of one book or of all.")
-        .def("order_count", &MatchingEngine::order_count, "Return how many orders are resting in all books.")
+        .def("order_count", &MatchingEngine::order_count, "Return how many orders are live, resting or waiting, in all books.")
+        .def("last_seq", &MatchingEngine::last_seq, "Return the sequence number of the last command applied.")
+        .def("stop_count", &MatchingEngine::stop_count, nb::arg("symbol_id"),
+             "Return how many stops of a book wait for their price.")
+        .def("indication", &engine_indication, nb::arg("symbol_id"),
+             nb::sig("def indication(self, symbol_id: int) -> tuple[int, int, int] | None"),
+             "Return (price in units, volume, imbalance) that an uncross would find now, or None.")
+        .def("book_status", &engine_book_status, nb::arg("symbol_id"),
+             nb::sig("def book_status(self, symbol_id: int) -> tuple[int, int, int, int, int, int] | None"),
+             "Return (phase, mode, side of the limit state, lower band, upper band, tick), or None without a book.")
         .def("last_trade", &engine_last_trade, nb::arg("symbol_id"),
              nb::sig("def last_trade(self, symbol_id: int) -> tuple[int, int, int, int] | None"),
              "Return (price in units, quantity, time in ns, volume), or None before the first trade.");

@@ -6,15 +6,18 @@
 #include <stdexcept>
 
 #include "openbell/command_check.hpp"
+#include "openbell/plain_path.hpp"
 #include "openbell/state_hash.hpp"
 
 namespace openbell {
 
 namespace {
 
-// How many commands ahead an order's index entry is fetched, and then the order it leads to.
-constexpr std::size_t ENTRY_DISTANCE = 8;
-constexpr std::size_t ORDER_DISTANCE = 4;
+// How many commands ahead an order's index entry is fetched, then the order it leads to, then that one's neighbours.
+constexpr std::size_t COMMAND_DISTANCE = 40;
+constexpr std::size_t ENTRY_DISTANCE = 20;
+constexpr std::size_t ORDER_DISTANCE = 10;
+constexpr std::size_t NEIGHBOUR_DISTANCE = 5;
 
 std::size_t limit_checked(std::size_t value, std::size_t max, const char* message) {
     if (value == 0 || value > max) throw std::invalid_argument(message);
@@ -23,9 +26,10 @@ std::size_t limit_checked(std::size_t value, std::size_t max, const char* messag
 
 }  // namespace
 
-MatchingEngine::MatchingEngine(std::size_t max_orders, std::size_t max_books)
+MatchingEngine::MatchingEngine(std::size_t max_orders, std::size_t max_books, std::size_t orders_expected)
     : stores_(limit_checked(max_orders, ORDERS_MAX, "max_orders must be from 1 to 67,108,864"),
-              limit_checked(max_books, BOOKS_MAX, "max_books must be from 1 to 65,536")),
+              limit_checked(max_books, BOOKS_MAX, "max_books must be from 1 to 65,536"),
+              std::min(orders_expected, max_orders)),
       max_books_(max_books),
       places_size_(std::bit_ceil(max_books * 2)),
       places_(places_size_),
@@ -38,111 +42,173 @@ MatchingEngine::~MatchingEngine() {
     for (std::uint32_t number = 0; number < book_count_; ++number) book_at(number).~OrderBook();
 }
 
+// The records come from somewhere else's memory, and two to three lines apart.
+[[gnu::always_inline]] inline void record_prefetch(const Command* commands, std::size_t at) {
+    const auto ahead = reinterpret_cast<std::uintptr_t>(commands) + (at + COMMAND_DISTANCE) * sizeof(Command);
+    __builtin_prefetch(reinterpret_cast<const void*>(ahead));
+    __builtin_prefetch(reinterpret_cast<const void*>(ahead + 64));
+}
+
+// The id whose entry in the index a command looks at: that of the order it is about, or else its own.
+[[gnu::always_inline]] inline std::uint64_t id_of(const Command& command) {
+    return command.orig_order_id == 0 ? command.order_id : command.orig_order_id;
+}
+
+// Inlined whatever the compiler thinks: a call that does nothing but fetch is one it leaves out. A new order leads to
+// slot 0, which is nobody's: asking first whether it is one would cost more than fetching that.
+[[gnu::always_inline]] inline void MatchingEngine::commands_prefetch(std::span<const Command> commands,
+                                                                     std::size_t at) const {
+    if (at + ENTRY_DISTANCE >= commands.size()) return;
+    stores_.index.entry_prefetch(id_of(commands[at + ENTRY_DISTANCE]));
+    stores_.orders.slot_prefetch(stores_.index.slot_guess(id_of(commands[at + ORDER_DISTANCE])));
+    const Order& order = stores_.orders.order(stores_.index.slot_guess(id_of(commands[at + NEIGHBOUR_DISTANCE])));
+    stores_.orders.slot_prefetch(order.next);
+    stores_.orders.slot_prefetch(order.prev);
+    __builtin_prefetch(order.level, 1);
+}
+
+// What most commands are, done without looking for features; false, and nothing done, if it is anything else, which
+// includes everything that has to be refused.
+[[gnu::always_inline]] inline bool MatchingEngine::plain_apply(const Command& command) {
+    if (command.kind == byte_of(CommandKind::CANCEL)) return plain_cancel_apply(command);
+    return command.kind == byte_of(CommandKind::NEW) && plain_new_apply(command);
+}
+
+[[gnu::always_inline]] inline bool MatchingEngine::plain_cancel_apply(const Command& command) {
+    if (((command.flags & ~FLAGS_ALL) | command.reserved) != 0) return false;
+    const OrderIndex::Found found = stores_.index.order_find(command.orig_order_id);
+    if (found.slot == NO_SLOT) return false;
+    const Order& order = stores_.orders.order(found.slot);
+    OrderBook& book = book_at(order.book);
+    if (book.symbol_id() != command.symbol_id || !book.is_plain() || order.place != Place::DISPLAYED) return false;
+    if (&book != touched_last_) book_touch(book);
+    book.plain_cancel(command, found);
+    return true;
+}
+
+[[gnu::always_inline]] inline bool MatchingEngine::plain_new_apply(const Command& command) {
+    if (!is_plain_new(command)) return false;
+    OrderBook* book = touched_last_;
+    if (book == nullptr || book->symbol_id() != command.symbol_id) [[unlikely]] {
+        book = book_find(command.symbol_id);
+        if (book == nullptr) return false;
+        book_touch(*book);
+    }
+    if (!book->is_plain()) return false;
+    const bool rests = command.ord_type == byte_of(OrdType::LIMIT) && command.tif != byte_of(TimeInForce::IOC);
+    if (rests && stores_.orders.is_full()) return false;
+    const OrderIndex::Found found = stores_.index.order_find(command.order_id);
+    if (found.slot != NO_SLOT) return false;
+    book->plain_new(command, found, rests);
+    return true;
+}
+
 std::span<const Event> MatchingEngine::process(std::span<const Command> commands) {
     if (commands.size() > BATCH_COMMANDS_MAX) throw std::invalid_argument("a batch has at most 1,048,576 commands");
     stores_.events.batch_begin();
-    for (std::size_t i = 0; i < commands.size(); ++i) {
-        if (i + ENTRY_DISTANCE < commands.size()) entry_prefetch(commands[i + ENTRY_DISTANCE]);
-        if (i + ORDER_DISTANCE < commands.size()) order_prefetch(commands[i + ORDER_DISTANCE]);
-        stores_.events.command_begin(commands[i]);
-        command_apply(commands[i]);
+    const bool is_large = stores_.index.is_large();
+    for (std::size_t at = 0; at < commands.size(); ++at) {
+        record_prefetch(commands.data(), at);
+        if (is_large) commands_prefetch(commands, at);
+        if (!plain_apply(commands[at])) [[unlikely]] any_apply(commands[at]);
     }
+    stores_.index.erasures_finish();
+    if (!commands.empty()) last_seq_ = commands.back().seq;
     views_publish();
     return stores_.events.events();
 }
 
-void MatchingEngine::command_apply(const Command& command) {
-    if (const Reason reason = command_check(command); reason != Reason::NONE) {
-        command_reject(command, reason);
-        return;
-    }
+
+void MatchingEngine::any_apply(const Command& command) {
+    stores_.events.command_begin(command);
+    if (const Reason reason = command_check(command); reason != Reason::NONE) return command_reject(command, reason);
     switch (static_cast<CommandKind>(command.kind)) {
         case CommandKind::NEW: return new_apply(command);
         case CommandKind::CANCEL: return cancel_apply(command, ExecType::CANCELED);
         case CommandKind::EXPIRE: return cancel_apply(command, ExecType::EXPIRED);
         case CommandKind::REPLACE: return replace_apply(command);
         case CommandKind::RESTORE: return restore_apply(command);
-        case CommandKind::HALT:
-        case CommandKind::RESUME:
-        case CommandKind::RESTORE_LAST: return book_apply(command);
+        case CommandKind::RESTORE_LAST:
+        case CommandKind::PHASE:
+        case CommandKind::BANDS:
+        case CommandKind::MODE:
+        case CommandKind::OPTIONS: return book_apply(command);
     }
 }
 
 void MatchingEngine::new_apply(const Command& command) {
-    if (stores_.index.slot_find(command.order_id) != NO_SLOT) return command_reject(command, Reason::DUPLICATE_ORDER);
-    OrderBook* book = book_open(command);
-    if (book == nullptr) return;
-    const auto tif = static_cast<TimeInForce>(command.tif);
-    const bool may_rest = command.ord_type == static_cast<std::uint8_t>(OrdType::LIMIT) &&
-                          (tif == TimeInForce::DAY || tif == TimeInForce::GTC);
-    if (book->is_halted() && !may_rest) return command_reject(command, Reason::HALTED);
-    // Asked before it trades: an order that could not rest afterwards must not have traded either.
-    if (may_rest && stores_.orders.is_full()) return command_reject(command, Reason::BOOK_FULL);
+    if (order_find(command.order_id) != NO_SLOT) return command_reject(command, Reason::DUPLICATE_ORDER);
+    OrderBook* book = book_prepare(command.symbol_id);
+    if (book == nullptr) return command_reject(command, Reason::BOOKS_FULL);
+    if (const Reason reason = book->new_check(command); reason != Reason::NONE) return command_reject(command, reason);
+    book_open(*book);
+    book_touch(*book);
     book->order_new(command);
+    book->command_end();
 }
 
 void MatchingEngine::restore_apply(const Command& command) {
-    if (stores_.index.slot_find(command.order_id) != NO_SLOT) return command_reject(command, Reason::DUPLICATE_ORDER);
-    OrderBook* book = book_open(command);
-    if (book == nullptr) return;
-    if (stores_.orders.is_full()) return command_reject(command, Reason::BOOK_FULL);
-    if (book->restore_would_cross(command)) return command_reject(command, Reason::WOULD_CROSS);
+    if (order_find(command.order_id) != NO_SLOT) return command_reject(command, Reason::DUPLICATE_ORDER);
+    OrderBook* book = book_prepare(command.symbol_id);
+    if (book == nullptr) return command_reject(command, Reason::BOOKS_FULL);
+    if (const Reason reason = book->restore_check(command); reason != Reason::NONE)
+        return command_reject(command, reason);
+    book_open(*book);
+    book_touch(*book);
     book->order_restore(command);
+    book->command_end();
 }
 
 void MatchingEngine::cancel_apply(const Command& command, ExecType exec_type) {
     const Slot slot = order_find(command.symbol_id, command.orig_order_id);
     if (slot == NO_SLOT) return command_reject(command, Reason::UNKNOWN_ORDER);
-    OrderBook& book = book_at(stores_.orders.cold(slot).book);
+    OrderBook& book = book_at(stores_.orders.order(slot).book);
     book_touch(book);
     book.order_cancel(slot, exec_type);
+    book.command_end();
 }
 
 void MatchingEngine::replace_apply(const Command& command) {
     const Slot slot = order_find(command.symbol_id, command.orig_order_id);
     if (slot == NO_SLOT) return command_reject(command, Reason::UNKNOWN_ORDER);
-    const OrderCold& cold = stores_.orders.cold(slot);
-    if (command.side != static_cast<std::uint8_t>(cold.side)) return command_reject(command, Reason::BAD_SIDE);
-    if (stores_.index.slot_find(command.order_id) != NO_SLOT) return command_reject(command, Reason::DUPLICATE_ORDER);
-    if (command.quantity <= stores_.orders.hot(slot).cum) return command_reject(command, Reason::TOO_LATE);
-    OrderBook& book = book_at(cold.book);
+    OrderBook& book = book_at(stores_.orders.order(slot).book);
+    if (const Reason reason = book.replace_check(command, slot); reason != Reason::NONE)
+        return command_reject(command, reason);
     book_touch(book);
     book.order_replace(command, slot);
+    book.command_end();
 }
 
 void MatchingEngine::book_apply(const Command& command) {
-    OrderBook* book = book_open(command);
-    if (book == nullptr) return;
-    if (command.kind == static_cast<std::uint8_t>(CommandKind::HALT)) return book->trading_halt();
-    if (command.kind == static_cast<std::uint8_t>(CommandKind::RESUME))
-        return book->trading_resume(command.transact_time_ns);
-    book->last_restore(command);
+    OrderBook* book = book_prepare(command.symbol_id);
+    if (book == nullptr) return command_reject(command, Reason::BOOKS_FULL);
+    book_open(*book);
+    book_touch(*book);
+    switch (static_cast<CommandKind>(command.kind)) {
+        case CommandKind::PHASE: book->phase_set(command); break;
+        case CommandKind::BANDS: book->bands_set(command); break;
+        case CommandKind::MODE: book->mode_set(command); break;
+        case CommandKind::OPTIONS: book->options_set(command); break;
+        default: book->last_restore(command); break;
+    }
+    book->command_end();
 }
 
 // Repeats what was asked, so that the asker can be answered without looking anything up.
 void MatchingEngine::command_reject(const Command& command, Reason reason) {
     Event& event = stores_.events.event_push(ExecType::REJECTED);
-    event.ord_status = static_cast<std::uint8_t>(OrdStatus::REJECTED);
-    event.reason = static_cast<std::uint8_t>(reason);
+    event.ord_status = byte_of(OrdStatus::REJECTED);
+    event.reason = byte_of(reason);
     event.side = command.side;
     event.order_id = command.order_id;
     event.contra_order_id = command.orig_order_id;
     event.owner = command.owner;
 }
 
-void MatchingEngine::entry_prefetch(const Command& command) const {
-    stores_.index.entry_prefetch(command.orig_order_id == 0 ? command.order_id : command.orig_order_id);
-}
-
-void MatchingEngine::order_prefetch(const Command& command) const {
-    if (command.orig_order_id == 0) return;
-    stores_.orders.slot_prefetch(stores_.index.slot_find(command.orig_order_id));
-}
-
 Slot MatchingEngine::order_find(std::uint32_t symbol_id, std::uint64_t order_id) const {
-    const Slot slot = stores_.index.slot_find(order_id);
+    const Slot slot = order_find(order_id);
     if (slot == NO_SLOT) return NO_SLOT;
-    return book_at(stores_.orders.cold(slot).book).symbol_id() == symbol_id ? slot : NO_SLOT;
+    return book_at(stores_.orders.order(slot).book).symbol_id() == symbol_id ? slot : NO_SLOT;
 }
 
 std::size_t MatchingEngine::place_of(std::uint32_t symbol_id) const {
@@ -153,34 +219,33 @@ std::size_t MatchingEngine::place_of(std::uint32_t symbol_id) const {
     }
 }
 
-const OrderBook* MatchingEngine::book_find(std::uint32_t symbol_id) const {
+OrderBook* MatchingEngine::book_find(std::uint32_t symbol_id) const {
     if (symbol_id == 0) return nullptr;
     const BookPlace& place = places_[place_of(symbol_id)];
     return place.symbol_id.load(std::memory_order_acquire) == 0 ? nullptr : &book_at(place.number);
 }
 
-OrderBook* MatchingEngine::book_open(const Command& command) {
-    BookPlace& place = places_[place_of(command.symbol_id)];
-    if (place.symbol_id.load(std::memory_order_relaxed) == 0) {
-        if (book_count_ == max_books_) {
-            command_reject(command, Reason::BOOKS_FULL);
-            return nullptr;
-        }
-        place.number = book_count_++;
-        new (&books_[place.number]) OrderBook(stores_, command.symbol_id, place.number);
-        // The number and the book must be seen by whoever sees the symbol.
-        place.symbol_id.store(command.symbol_id, std::memory_order_release);
-    }
-    OrderBook& book = book_at(place.number);
-    book_touch(book);
-    return &book;
+// A book that is prepared holds nothing that needs to be destroyed before the next is prepared in its place.
+OrderBook* MatchingEngine::book_prepare(std::uint32_t symbol_id) {
+    if (OrderBook* book = book_find(symbol_id); book != nullptr) return book;
+    if (book_count_ == max_books_) return nullptr;
+    return new (&books_[book_count_]) OrderBook(stores_, symbol_id, book_count_);
 }
 
-void MatchingEngine::book_touch(const OrderBook& book) {
-    const auto number = static_cast<std::uint32_t>(&book - books_.data());
-    if (is_touched_[number]) return;
-    is_touched_[number] = true;
-    touched_.push_back(number);
+void MatchingEngine::book_open(const OrderBook& book) {
+    if (book.number() != book_count_) return;
+    BookPlace& place = places_[place_of(book.symbol_id())];
+    place.number = book_count_++;
+    // The number and the book must be seen by whoever sees the symbol.
+    place.symbol_id.store(book.symbol_id(), std::memory_order_release);
+}
+
+void MatchingEngine::book_touch(OrderBook& book) {
+    if (&book == touched_last_) return;
+    touched_last_ = &book;
+    if (is_touched_[book.number()]) return;
+    is_touched_[book.number()] = true;
+    touched_.push_back(book.number());
 }
 
 void MatchingEngine::views_publish() {
@@ -189,6 +254,7 @@ void MatchingEngine::views_publish() {
         is_touched_[number] = false;
     }
     touched_.clear();
+    touched_last_ = nullptr;
 }
 
 std::vector<DepthLevel> MatchingEngine::depth(std::uint32_t symbol_id, Side side, std::size_t levels) const {
@@ -202,14 +268,34 @@ std::uint64_t MatchingEngine::state_hash(std::optional<std::uint32_t> symbol_id)
         const OrderBook* book = book_find(*symbol_id);
         return book == nullptr ? 0 : book->state_hash();
     }
-    std::vector<const OrderBook*> books;
-    for (std::uint32_t number = 0; number < book_count_; ++number) books.push_back(&book_at(number));
-    std::ranges::sort(books, {}, &OrderBook::symbol_id);
+    std::vector<BookHash> hashes;
+    for (std::uint32_t number = 0; number < book_count_; ++number)
+        hashes.push_back({book_at(number).symbol_id(), book_at(number).state_hash()});
+    return books_hash(hashes);
+}
+
+std::uint64_t books_hash(std::vector<BookHash>& hashes) {
+    std::ranges::sort(hashes, {}, &BookHash::symbol_id);
     StateHash hash;
-    for (const OrderBook* book : books) {
-        if (const std::uint64_t value = book->state_hash(); value != 0) hash.mix(value);
+    for (const BookHash& book : hashes) {
+        if (book.value != 0) hash.mix(book.value);
     }
     return hash.value();
+}
+
+std::optional<Indication> MatchingEngine::indication(std::uint32_t symbol_id) const {
+    const OrderBook* book = book_find(symbol_id);
+    return book == nullptr ? std::nullopt : book->indication();
+}
+
+std::optional<BookStatus> MatchingEngine::book_status(std::uint32_t symbol_id) const {
+    const OrderBook* book = book_find(symbol_id);
+    return book == nullptr ? std::nullopt : std::optional(book->status());
+}
+
+std::uint32_t MatchingEngine::stop_count(std::uint32_t symbol_id) const {
+    const OrderBook* book = book_find(symbol_id);
+    return book == nullptr ? 0 : book->stop_count();
 }
 
 std::optional<Quote> MatchingEngine::quote(std::uint32_t symbol_id) const {

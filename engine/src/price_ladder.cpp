@@ -1,4 +1,4 @@
-// The window, its bitmap and the far map behind one side of a book.
+// The window, its bitmap and the far map behind a ladder.
 #include "openbell/price_ladder.hpp"
 
 #include <algorithm>
@@ -6,10 +6,6 @@
 namespace openbell {
 
 namespace {
-
-// US rule 612: a cent from one dollar up, a hundredth of a cent below. Prices off this grid go to the far map.
-constexpr std::int32_t TICK_UNITS = 100;
-constexpr std::int64_t ONE_DOLLAR_UNITS = 10'000;
 
 std::uint32_t bit_highest(std::uint64_t word) { return 63U - static_cast<std::uint32_t>(std::countl_zero(word)); }
 
@@ -19,58 +15,51 @@ std::uint64_t bits_below(std::uint32_t bit) { return (std::uint64_t{1} << bit) -
 
 std::uint32_t PriceLadder::index_of(std::int64_t key) const {
     const auto offset = static_cast<std::uint64_t>(key - base_key_);
-    if (tick_ == 1) return offset < WINDOW_LEVELS ? static_cast<std::uint32_t>(offset) : OUTSIDE;
-    if (offset >= std::uint64_t{WINDOW_LEVELS} * TICK_UNITS) return OUTSIDE;
-    const std::uint32_t index = static_cast<std::uint32_t>(offset) / TICK_UNITS;
-    return index * TICK_UNITS == offset ? index : OUTSIDE;
-}
-
-bool PriceLadder::is_occupied(std::uint32_t index) const {
-    if (index == OUTSIDE) return false;
-    const std::uint32_t page = directory_[index / PAGE_LEVELS];
-    return page != 0 && (pages_->page(page).occupied >> (index % PAGE_LEVELS) & 1U) != 0;
+    if (offset >= span_) return OUTSIDE;
+    const auto index = static_cast<std::uint32_t>(offset * inverse_ >> INVERSE_BITS);
+    return std::uint64_t{index} * tick_ == offset ? index : OUTSIDE;
 }
 
 // Only an empty window moves. Levels already in the far map stay there, even if the new window covers them.
 void PriceLadder::window_move(std::int64_t key) {
-    tick_ = key * sign_ < ONE_DOLLAR_UNITS ? 1 : TICK_UNITS;
+    tick_ = key * sign_ < ONE_DOLLAR_UNITS ? 1 : static_cast<std::uint32_t>(dollar_tick_);
+    inverse_ = ((std::uint64_t{1} << INVERSE_BITS) + tick_ - 1) / tick_;
+    span_ = std::uint64_t{WINDOW_LEVELS} * tick_;
     base_key_ = (key / tick_ - WINDOW_LEVELS / 2) * tick_;
 }
 
 Level& PriceLadder::window_open(std::uint32_t index) {
-    const std::uint32_t place = index / PAGE_LEVELS;
-    if (directory_[place] == 0) {
-        directory_[place] = pages_->page_take();
-        pages_->page(directory_[place]).occupied = 0;
-        summary_[place / 64] |= std::uint64_t{1} << (place % 64);
+    std::uint32_t& page = directory_[index / PAGE_LEVELS];
+    if (page == 0) {
+        page = pages_->page_take();
+        summary_[index / PAGE_LEVELS / 64] |= std::uint64_t{1} << (index / PAGE_LEVELS % 64);
     }
-    pages_->page(directory_[place]).occupied |= std::uint64_t{1} << (index % PAGE_LEVELS);
+    pages_->occupied(page) |= std::uint64_t{1} << (index % PAGE_LEVELS);
     ++window_count_;
-    return level_at(index) = Level{};
+    return level_at(index);
 }
 
 void PriceLadder::window_close(std::uint32_t index) {
     const std::uint32_t place = index / PAGE_LEVELS;
-    LevelPage& page = pages_->page(directory_[place]);
-    page.occupied &= ~(std::uint64_t{1} << (index % PAGE_LEVELS));
+    level_at(index) = Level{};
+    std::uint64_t& occupied = pages_->occupied(directory_[place]);
+    occupied &= ~(std::uint64_t{1} << (index % PAGE_LEVELS));
     --window_count_;
-    if (page.occupied != 0) return;
+    if (occupied != 0) return;
     pages_->page_give_back(directory_[place]);
     directory_[place] = 0;
     summary_[place / 64] &= ~(std::uint64_t{1} << (place % 64));
 }
 
-Level& PriceLadder::level_open(std::int64_t price) {
-    const std::int64_t key = price * sign_;
-    if (best_level_ != nullptr && key == best_key_) return *best_level_;
-    if (window_count_ == 0) window_move(key);
-    const std::uint32_t index = index_of(key);
-    if (is_occupied(index)) return level_at(index);
+// The window has no orders at this price; the far map may.
+Level& PriceLadder::level_make(std::int64_t key) {
     if (!far_.empty()) {
         if (const auto found = far_.find(key); found != far_.end()) return found->second;
     }
+    if (window_count_ == 0) window_move(key);
+    const std::uint32_t index = index_of(key);
     Level& level = index != OUTSIDE ? window_open(index) : far_[key];
-    if (best_level_ == nullptr || key > best_key_) {
+    if (key > best_key_) {
         best_key_ = key;
         best_level_ = &level;
     }
@@ -80,7 +69,8 @@ Level& PriceLadder::level_open(std::int64_t price) {
 void PriceLadder::level_close(std::int64_t price) {
     const std::int64_t key = price * sign_;
     const std::uint32_t index = index_of(key);
-    if (is_occupied(index)) {
+    // Which of the two holds it is decided by the bitmap, as its last order has gone already.
+    if (index != OUTSIDE && (pages_->occupied(directory_[index / PAGE_LEVELS]) >> (index % PAGE_LEVELS) & 1U) != 0) {
         window_close(index);
     } else {
         invariant(far_.erase(key) == 1, "closed level is not on the ladder");
@@ -88,8 +78,17 @@ void PriceLadder::level_close(std::int64_t price) {
     if (key == best_key_) best_find();
 }
 
+const Level* PriceLadder::level_find(std::int64_t price) const {
+    const std::int64_t key = price * sign_;
+    const std::uint32_t index = index_of(key);
+    if (is_occupied(index)) return &level_at(index);
+    const auto found = far_.find(key);
+    return found == far_.end() ? nullptr : &found->second;
+}
+
 void PriceLadder::best_find() {
     const std::uint32_t index = window_below(WINDOW_LEVELS);
+    best_key_ = NO_KEY;
     best_level_ = nullptr;
     if (index != OUTSIDE) {
         best_key_ = key_of(index);
@@ -106,7 +105,7 @@ std::uint32_t PriceLadder::window_below(std::uint32_t limit) const {
     std::uint32_t place = (limit - 1) / PAGE_LEVELS;
     if (directory_[place] != 0) {
         const std::uint32_t within = limit - place * PAGE_LEVELS;
-        const std::uint64_t occupied = pages_->page(directory_[place]).occupied;
+        const std::uint64_t occupied = pages_->occupied(directory_[place]);
         const std::uint64_t word = within == PAGE_LEVELS ? occupied : occupied & bits_below(within);
         if (word != 0) return place * PAGE_LEVELS + bit_highest(word);
     }
@@ -114,7 +113,7 @@ std::uint32_t PriceLadder::window_below(std::uint32_t limit) const {
         const std::uint64_t word = at == place / 64 ? summary_[at] & bits_below(place % 64) : summary_[at];
         if (word == 0) continue;
         place = at * 64 + bit_highest(word);
-        return place * PAGE_LEVELS + bit_highest(pages_->page(directory_[place]).occupied);
+        return place * PAGE_LEVELS + bit_highest(pages_->occupied(directory_[place]));
     }
     return OUTSIDE;
 }
@@ -137,7 +136,7 @@ const Level* PriceLadder::level_after(std::int64_t& price) const {
     }
     if (index == OUTSIDE) return nullptr;
     price = key_of(index) * sign_;
-    return &pages_->page(directory_[index / PAGE_LEVELS]).levels[index % PAGE_LEVELS];
+    return &level_at(index);
 }
 
 }  // namespace openbell

@@ -1,4 +1,4 @@
-// The id table against a standard map, through many erasures.
+// The id table against a standard map, through many erasures and much growth.
 #include <unordered_map>
 
 #include "check.hpp"
@@ -7,36 +7,76 @@
 
 using openbell::NO_SLOT;
 using openbell::OrderIndex;
+using openbell::OrderPool;
 using openbell::Slot;
 
-TEST(order_index, unknown_id_has_no_slot) {
-    const OrderIndex index(10);
-    CHECK(index.slot_find(1) == NO_SLOT);
-    CHECK(index.slot_find(0) == NO_SLOT);
-}
+namespace {
 
-TEST(order_index, erasing_an_unknown_id_is_a_broken_invariant) {
-    OrderIndex index(10);
-    CHECK_THROWS(index.slot_erase(5), openbell::InvariantBroken);
-}
+// The table looks at the orders to tell ids with the same half hash apart.
+struct Table {
+    explicit Table(std::size_t capacity, std::size_t expected) : orders(capacity), index(orders, expected) {}
 
-TEST(order_index, agrees_with_a_map_while_full_and_changing) {
-    constexpr std::size_t CAPACITY = 500;
-    OrderIndex index(CAPACITY);
+    Slot find(std::uint64_t id) const { return index.order_find(id).slot; }
+    void put(std::uint64_t id) {
+        const Slot slot = orders.slot_take();
+        orders.order(slot).order_id = id;
+        index.order_put(id, slot);
+    }
+    void erase(std::uint64_t id) {
+        const Slot slot = find(id);
+        index.order_erase(id, slot);
+        orders.slot_give_back(slot);
+    }
+
+    OrderPool orders;
+    OrderIndex index;
+};
+
+void map_compare(std::size_t capacity, std::uint64_t ids, int shift) {
+    Table table(capacity, 1);
     std::unordered_map<std::uint64_t, Slot> map;
     commands::Random random(1);
     for (int step = 0; step < 200'000; ++step) {
-        const std::uint64_t id = (random.below(900) + 1) << 20U;
+        const std::uint64_t id = (random.below(ids) + 1) << shift;
         if (map.contains(id)) {
-            index.slot_erase(id);
+            table.erase(id);
             map.erase(id);
-        } else if (map.size() < CAPACITY) {
-            const Slot slot = static_cast<Slot>(step + 1);
-            index.slot_put(id, slot);
-            map[id] = slot;
+        } else if (map.size() < capacity) {
+            table.put(id);
+            map[id] = table.find(id);
         }
-        const std::uint64_t asked = (random.below(900) + 1) << 20U;
-        CHECK(index.slot_find(asked) == (map.contains(asked) ? map[asked] : NO_SLOT));
+        const std::uint64_t asked = (random.below(ids) + 1) << shift;
+        CHECK(table.find(asked) == (map.contains(asked) ? map[asked] : NO_SLOT));
     }
-    for (const auto& [id, slot] : map) CHECK(index.slot_find(id) == slot);
+    for (const auto& [id, slot] : map) {
+        CHECK(table.find(id) == slot);
+        CHECK(table.orders.order(slot).order_id == id);
+    }
+}
+
+}  // namespace
+
+TEST(order_index, unknown_id_has_no_slot) {
+    const Table table(10, 10);
+    CHECK(table.find(1) == NO_SLOT);
+    CHECK(table.find(0) == NO_SLOT);
+}
+
+TEST(order_index, erasing_an_unknown_id_is_a_broken_invariant) {
+    const OrderPool orders(10);
+    OrderIndex index(orders, 10);
+    CHECK_THROWS(index.order_erase(5, 1), openbell::InvariantBroken);
+}
+
+TEST(order_index, agrees_with_a_map_while_full_and_changing) { map_compare(500, 900, 20); }
+
+TEST(order_index, agrees_with_a_map_while_it_grows) { map_compare(40'000, 90'000, 0); }
+
+TEST(order_index, place_of_an_id_not_found_is_where_it_is_put) {
+    Table table(10, 10);
+    const OrderIndex::Found found = table.index.order_find(7);
+    const Slot slot = table.orders.slot_take();
+    table.orders.order(slot).order_id = 7;
+    table.index.order_put_at(found, 7, slot);
+    CHECK(table.find(7) == slot);
 }

@@ -20,6 +20,13 @@ struct BestFirst {
 };
 using Expected = std::map<std::int64_t, std::uint64_t, BestFirst>;
 
+// A level is one for as long as an order is on it.
+void quantity_put(PriceLadder& ladder, std::int64_t price, std::uint64_t quantity) {
+    Level& level = ladder.level_open(price);
+    level.quantity += quantity;
+    level.displayed.head = 1;
+}
+
 void walk_check(const PriceLadder& ladder, const Expected& expected) {
     CHECK(ladder.is_empty() == expected.empty());
     if (expected.empty()) return;
@@ -55,12 +62,13 @@ void side_check(Side side) {
         const bool is_draining = step / 3'000 % 2 == 1;
         if (expected.empty() || (!is_draining && expected.size() < 300 && random.below(2) == 0)) {
             const std::int64_t price = price_random(random, centre);
-            ladder.level_open(price).quantity += 5;
+            quantity_put(ladder, price, 5);
             expected[price] += 5;
         } else {
             auto chosen = expected.begin();
             if (random.below(2) == 0)
                 std::advance(chosen, static_cast<std::ptrdiff_t>(random.below(expected.size())));
+            ladder.level_open(chosen->first) = Level{};
             ladder.level_close(chosen->first);
             expected.erase(chosen);
         }
@@ -79,7 +87,7 @@ TEST(price_ladder, every_place_of_the_window_is_reached) {
     LevelPages pages(20'000, 1);
     std::pmr::unsynchronized_pool_resource memory;
     PriceLadder ladder(Side::SELL, pages, memory);
-    for (std::int64_t tick = 0; tick < 17'000; ++tick) ladder.level_open(10'000'000 + tick * 100).quantity = 1;
+    for (std::int64_t tick = 0; tick < 17'000; ++tick) quantity_put(ladder, 10'000'000 + tick * 100, 1);
     for (std::int64_t tick = 0; tick < 17'000; ++tick) {
         CHECK(ladder.best_price() == 10'000'000 + tick * 100);
         ladder.level_close(10'000'000 + tick * 100);
@@ -91,8 +99,8 @@ TEST(price_ladder, largest_and_smallest_price_stand_side_by_side) {
     LevelPages pages(10, 1);
     std::pmr::unsynchronized_pool_resource memory;
     PriceLadder ladder(Side::BUY, pages, memory);
-    ladder.level_open(1).quantity = 1;
-    ladder.level_open(openbell::PRICE_UNITS_MAX).quantity = 1;
+    quantity_put(ladder, 1, 1);
+    quantity_put(ladder, openbell::PRICE_UNITS_MAX, 1);
     CHECK(ladder.best_price() == openbell::PRICE_UNITS_MAX);
     std::int64_t price = ladder.best_price();
     CHECK(ladder.level_after(price) != nullptr);

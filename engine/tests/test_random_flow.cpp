@@ -7,6 +7,7 @@
 using namespace commands;
 using openbell::ExecType;
 using openbell::MatchingEngine;
+using openbell::Phase;
 
 namespace {
 
@@ -46,7 +47,11 @@ Command command_random(Random& random, std::uint64_t order_id) {
     const std::uint64_t earlier = order_id - std::min(order_id - 1, random.below(300));
     const std::uint64_t choice = random.below(100);
     if (choice < 25) return cancel(earlier);
-    if (choice == 25) return book(random.below(2) == 0 ? CommandKind::HALT : CommandKind::RESUME);
+    if (choice == 25) {
+        Command phase = book(CommandKind::PHASE);
+        phase.argument = static_cast<std::uint8_t>(random.below(2) == 0 ? Phase::CONTINUOUS : Phase::HALTED);
+        return phase;
+    }
     const Side side = random.below(2) == 0 ? Side::BUY : Side::SELL;
     const auto distance = static_cast<std::int64_t>(random.below(40)) * 100;
     Command command = limit(side, order_id, static_cast<std::int64_t>(random.below(50)) + 1,
@@ -74,7 +79,7 @@ void book_check(const MatchingEngine& engine, const Leaves& leaves) {
     const auto quote = engine.quote(1);
     CHECK(engine.order_count() == leaves.open.size());
     CHECK(depth_total(engine, Side::BUY) + depth_total(engine, Side::SELL) == leaves.total());
-    if (!quote.has_value() || quote->is_halted || quote->bid_price == 0 || quote->ask_price == 0) return;
+    if (!quote.has_value() || quote->phase != Phase::CONTINUOUS || quote->bid_price == 0 || quote->ask_price == 0) return;
     CHECK(quote->bid_price < quote->ask_price);
 }
 
@@ -100,8 +105,9 @@ TEST(random_flow, random_bytes_are_refused_or_obeyed_but_never_harm) {
         auto* bytes = reinterpret_cast<unsigned char*>(&command);
         for (std::size_t at = 0; at < sizeof command; ++at)
             bytes[at] = random.below(3) == 0 ? static_cast<unsigned char>(random.below(256)) : 0;
-        command.kind = static_cast<std::uint8_t>(random.below(10));
+        command.kind = static_cast<std::uint8_t>(random.below(14));
         command.flags = 0;
+        command.reserved = 0;
         CHECK(!run(engine, {command}).empty());
     }
 }

@@ -15,14 +15,23 @@ def event_layout() -> dict[str, tuple[int, int]]:
     """Offset and size in bytes of every field of an event."""
 
 class MatchingEngine:
-    def __init__(self, max_orders: int, max_books: int) -> None:
+    def __init__(self, max_orders: int, max_books: int, orders_expected: int = 4096) -> None:
         """
-        Make an engine for so many resting orders and books; ValueError outside the limits.
+        Make an engine for so many live orders and books; ValueError outside the limits.
         """
 
     def process(self, commands: object) -> bytes:
         """
         Apply a contiguous buffer of command records in order and return the event records.
+        """
+
+    def snapshot(self) -> bytes:
+        """Return the whole state, checksummed."""
+
+    @staticmethod
+    def restore(snapshot: object, max_orders: int, max_books: int) -> MatchingEngine:
+        """
+        Return an engine as it was; ValueError for bytes that are damaged or do not fit.
         """
 
     def depth(self, symbol_id: int, levels: int) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
@@ -36,7 +45,23 @@ class MatchingEngine:
         """
 
     def order_count(self) -> int:
-        """Return how many orders are resting in all books."""
+        """Return how many orders are live, resting or waiting, in all books."""
+
+    def last_seq(self) -> int:
+        """Return the sequence number of the last command applied."""
+
+    def stop_count(self, symbol_id: int) -> int:
+        """Return how many stops of a book wait for their price."""
+
+    def indication(self, symbol_id: int) -> tuple[int, int, int] | None:
+        """
+        Return (price in units, volume, imbalance) that an uncross would find now, or None.
+        """
+
+    def book_status(self, symbol_id: int) -> tuple[int, int, int, int, int, int] | None:
+        """
+        Return (phase, mode, side of the limit state, lower band, upper band, tick), or None without a book.
+        """
 
     def last_trade(self, symbol_id: int) -> tuple[int, int, int, int] | None:
         """

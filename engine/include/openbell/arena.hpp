@@ -31,12 +31,19 @@ public:
     ~Arena() {
         if (mapping_ != nullptr) munmap(mapping_, mapped_bytes_);
     }
-    Arena(const Arena&) = delete;
-    Arena& operator=(const Arena&) = delete;
+    Arena(Arena&& other) noexcept
+        : mapped_bytes_(other.mapped_bytes_), mapping_(std::exchange(other.mapping_, nullptr)), items_(other.items_) {}
+    Arena& operator=(Arena&& other) noexcept {
+        std::swap(mapped_bytes_, other.mapped_bytes_);
+        std::swap(mapping_, other.mapping_);
+        std::swap(items_, other.items_);
+        return *this;
+    }
 
     T& operator[](std::size_t index) { return items_[index]; }
     const T& operator[](std::size_t index) const { return items_[index]; }
     T* data() { return items_; }
+    const T* data() const { return items_; }
 
 private:
     static std::size_t bytes_needed(std::size_t count) {

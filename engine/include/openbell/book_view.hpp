@@ -4,10 +4,12 @@
 #include <atomic>
 #include <cstdint>
 
+#include "openbell/types.hpp"
+
 namespace openbell {
 
 struct Quote {
-    std::int64_t bid_price = 0;  // 0: none
+    std::int64_t bid_price = 0;  // of what is displayed; 0: none
     std::uint64_t bid_quantity = 0;
     std::int64_t ask_price = 0;
     std::uint64_t ask_quantity = 0;
@@ -15,7 +17,7 @@ struct Quote {
     std::int64_t last_quantity = 0;
     std::int64_t last_time_ns = 0;
     std::int64_t volume = 0;
-    bool is_halted = false;
+    Phase phase = Phase::CONTINUOUS;
 };
 
 class BookView {
@@ -33,7 +35,7 @@ public:
         put(last_quantity_, quote.last_quantity);
         put(last_time_ns_, quote.last_time_ns);
         put(volume_, quote.volume);
-        put(is_halted_, quote.is_halted);
+        put(phase_, quote.phase);
         version_.store(version + 2, std::memory_order_release);
     }
 
@@ -42,7 +44,7 @@ public:
             const std::uint32_t before = version_.load(std::memory_order_acquire);
             const Quote quote{get(bid_price_), get(bid_quantity_), get(ask_price_),
                               get(ask_quantity_), get(last_price_), get(last_quantity_),
-                              get(last_time_ns_), get(volume_), get(is_halted_)};
+                              get(last_time_ns_), get(volume_), get(phase_)};
             std::atomic_thread_fence(std::memory_order_acquire);
             if (before % 2 == 0 && version_.load(std::memory_order_relaxed) == before) return quote;
         }
@@ -63,7 +65,7 @@ private:
     std::atomic<std::int64_t> last_quantity_ = 0;
     std::atomic<std::int64_t> last_time_ns_ = 0;
     std::atomic<std::int64_t> volume_ = 0;
-    std::atomic<bool> is_halted_ = false;
+    std::atomic<Phase> phase_ = Phase::CONTINUOUS;
 };
 
 }  // namespace openbell
