@@ -54,6 +54,7 @@ class Environment:
     public_url: str
     public_url_is_given: bool
     market_calendar: str
+    price_bands_are_on: bool
     host: str
     port: int
     port_is_explicit: bool
@@ -80,6 +81,7 @@ def environment_read(
     database_url = url(values, "DATABASE_URL")
     database_owner_url = url(values, "DATABASE_OWNER_URL") or database_url
     marketdata_url = url(values, "MARKETDATA_URL")
+    market_calendar = choice(values, "MARKET_CALENDAR", MARKET_CALENDARS)
     return Environment(
         database_url=database_url,
         database_owner_url=database_owner_url,
@@ -93,7 +95,8 @@ def environment_read(
         allowed_hosts=words(values, "ALLOWED_HOSTS") or ("localhost", "127.0.0.1", "[::1]"),
         public_url=(url(values, "PUBLIC_URL") or "http://127.0.0.1:8000").rstrip("/"),
         public_url_is_given=bool(text(values, "PUBLIC_URL")),
-        market_calendar=choice(values, "MARKET_CALENDAR", MARKET_CALENDARS),
+        market_calendar=market_calendar,
+        price_bands_are_on=boolean(values, "PRICE_BANDS", market_calendar != "OPEN"),
         host=text(values, "OPENBELL_HOST", "127.0.0.1"),
         port=integer(values, "OPENBELL_PORT", 8000, 1, 65535),
         port_is_explicit=bool(text(values, "OPENBELL_PORT")),

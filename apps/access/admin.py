@@ -12,7 +12,7 @@ REVOKE = StaffAct(
     title="Revoke key",
     warning="From now on every request with this key is refused. It cannot be undone.",
     permission="access.change_apikey",
-    act=lambda key, reason, origin: api_key_revoke(key_id=key.key_id, origin=origin),
+    act=lambda key, _, origin: api_key_revoke(key_id=key.key_id, origin=origin),
     form=ConfirmForm,
 )
 

@@ -195,13 +195,13 @@ class ConfirmForm(forms.Form):
 class StaffAct:
     """One act of staff on one object: what it is called, who may, and the service that does it.
 
-    ``act`` gets the object, the reason ("" where none is asked) and the origin.
+    ``act`` gets the object, what the form asked for by name, and the origin.
     """
 
     title: str
     warning: str
     permission: str
-    act: Callable[[Any, str, Origin], None]
+    act: Callable[[Any, dict[str, Any], Origin], None]
     form: type[forms.Form] = ReasonForm
 
 
@@ -215,7 +215,7 @@ def staff_act_view(page: ModelAdmin, request: HttpRequest, object_id: str, act: 
     form = act.form(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
-            act.act(found, form.cleaned_data.get("reason", ""), request_origin(request))
+            act.act(found, form.cleaned_data, request_origin(request))
         except BrokerageError as error:
             messages.error(request, error.message)
         else:

@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from apps.events.backoffice import DatedRuleAdmin, ReadOnlyAdmin
-from apps.instruments.models import InstrumentPrice, PriceBand, TickSize
+from apps.instruments.models import BandRule, InstrumentPrice, PriceBand, TickSize
 
 
 @admin.register(InstrumentPrice)
@@ -21,3 +21,8 @@ class TickSizeAdmin(DatedRuleAdmin):
 @admin.register(PriceBand)
 class PriceBandAdmin(DatedRuleAdmin):
     list_display = ("effective_from", "symbol", "limit_bps")
+
+
+@admin.register(BandRule)
+class BandRuleAdmin(DatedRuleAdmin):
+    list_display = ("effective_from", "tier", "price_from", "limit_bps", "limit_amount", "doubled_at_close")

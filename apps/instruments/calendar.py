@@ -51,6 +51,7 @@ class MarketCalendar(Protocol):
     """What a calendar can say; every instant is UTC, every date is the exchange's."""
 
     always_open: bool
+    has_auctions: bool
 
     def session_at(self, instant: datetime) -> Session:
         """Return the session that ``instant`` is in, else the next one."""
@@ -65,6 +66,7 @@ class OpenCalendar:
     """The demo's market: every New York day is one session, from midnight to midnight."""
 
     always_open = True
+    has_auctions = False
 
     def session_at(self, instant: datetime) -> Session:
         return self._session(exchange_date(instant))
@@ -80,6 +82,7 @@ class ExchangeCalendar:
     """The New York Stock Exchange: core session, holidays and early closes as published."""
 
     always_open = False
+    has_auctions = True
 
     def session_at(self, instant: datetime) -> Session:
         calendar = _xnys(instant.date())
@@ -100,6 +103,13 @@ class ExchangeCalendar:
             calendar.session_open(label).to_pydatetime(),
             calendar.session_close(label).to_pydatetime(),
         )
+
+
+def session_of_day(calendar: MarketCalendar, instant: datetime) -> Session | None:
+    """Return the session of an instant's own exchange date, over or not; None where there is none."""
+    today = exchange_date(instant)
+    session = calendar.session_at(_midnight(today))
+    return session if session.trade_date == today else None
 
 
 def session_is_open(session: Session, instant: datetime) -> bool:

@@ -28,12 +28,19 @@ class Instrument(models.Model):
     halt_reason = models.CharField(max_length=200, blank=True, db_default="")
     halted_at = models.DateTimeField(null=True, blank=True)
     matching_partition = models.SmallIntegerField(db_default=0)
+    band_tier = models.SmallIntegerField(null=True, blank=True, db_default=2)
     simulated = models.BooleanField(db_default=False)
     listed_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         db_table = "instruments"
         ordering = ["symbol"]
+        constraints = [
+            models.CheckConstraint(
+                name="instruments_band_tier",
+                condition=models.Q(band_tier__isnull=True) | models.Q(band_tier__in=[1, 2]),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.symbol
@@ -100,6 +107,7 @@ class PriceBand(models.Model):
 
     class Meta:
         db_table = "price_bands"
+        verbose_name = "order collar"
         ordering = ["-effective_from"]
         constraints = [
             models.UniqueConstraint(fields=["effective_from", "symbol"], name="price_bands_once"),
@@ -111,3 +119,42 @@ class PriceBand(models.Model):
 
     def __str__(self) -> str:
         return f"{self.symbol or 'market'} {self.limit_bps} bps"
+
+
+class BandRule(models.Model):
+    """How wide the price bands of a tier are from ``price_from`` upwards, in force from a date.
+
+    Of a percentage and an amount the smaller one counts.
+    """
+
+    effective_from = models.DateField()
+    tier = models.SmallIntegerField()
+    price_from = models.DecimalField(max_digits=10, decimal_places=4)
+    limit_bps = models.IntegerField()
+    limit_amount = models.DecimalField(max_digits=10, decimal_places=4, null=True, blank=True)
+    doubled_at_close = models.BooleanField(default=False)
+
+    class Meta:
+        db_table = "band_rules"
+        verbose_name = "price band rule"
+        ordering = ["-effective_from", "tier", "-price_from"]
+        constraints = [
+            models.UniqueConstraint(fields=["effective_from", "tier", "price_from"], name="band_rules_once"),
+            models.CheckConstraint(
+                name="band_rules_sane",
+                condition=models.Q(
+                    tier__in=[1, 2],
+                    price_from__gt=0,
+                    price_from__lt=1_000_000,
+                    limit_bps__gt=0,
+                    limit_bps__lt=10_000,
+                )
+                & (
+                    models.Q(limit_amount__isnull=True)
+                    | models.Q(limit_amount__gt=0, limit_amount__lt=1_000_000)
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"tier {self.tier} from {self.price_from}: {self.limit_bps} bps"

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from apps.instruments.bands import BandWidth
 from apps.instruments.calendar import (
     MarketCalendar,
     Session,
@@ -16,8 +17,8 @@ from apps.instruments.calendar import (
     session_is_open,
     settl_date,
 )
-from apps.instruments.models import Instrument, InstrumentPrice, InstrumentStatus, TickSize
-from apps.instruments.rules import tick_at
+from apps.instruments.models import BandRule, Instrument, InstrumentPrice, InstrumentStatus, TickSize
+from apps.instruments.rules import auction_rule, tick_at
 from apps.primitives.clock import utc_now
 from apps.primitives.errors import NotFound
 from apps.primitives.ids import Kind, public_id, public_id_decode
@@ -79,6 +80,12 @@ def market_session(instant: datetime | None = None) -> Session:
     return market_calendar().session_at(instant or utc_now())
 
 
+def closing_is_near(session: Session, now: datetime) -> bool:
+    """Return whether a closing auction is so near that it takes no more orders for itself."""
+    lead = auction_rule(session.trade_date).closing_lead
+    return market_calendar().has_auctions and session.closes_at - lead <= now < session.closes_at
+
+
 @lru_cache(maxsize=64)
 def settlement_date(trade_date: date) -> date:
     """Return T+1 of a trade date by the exchange calendar."""
@@ -105,6 +112,13 @@ def ticks_in_force(on: date) -> tuple[tuple[Decimal, Decimal], ...]:
     """Return (price from, increment) of the rules in force on a date; the newest row of each price counts."""
     rows = TickSize.objects.filter(effective_from__lte=on).order_by("price_from", "-effective_from")
     return tuple(rows.distinct("price_from").values_list("price_from", "increment"))
+
+
+def band_widths_in_force(on: date) -> list[BandWidth]:
+    """Return the bands' widths in force on a date; of each tier and price the newest row counts."""
+    rows = BandRule.objects.filter(effective_from__lte=on).order_by("tier", "price_from", "-effective_from")
+    columns = ("tier", "price_from", "limit_bps", "limit_amount", "doubled_at_close")
+    return [BandWidth(*row) for row in rows.distinct("tier", "price_from").values_list(*columns)]
 
 
 def _view(

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.db import transaction
 
-from apps.instruments.models import Instrument, InstrumentPrice, PriceBand, TickSize
+from apps.instruments.bands import BAND_WIDTHS, BAND_WIDTHS_FROM
+from apps.instruments.models import BandRule, Instrument, InstrumentPrice, PriceBand, TickSize
 from apps.primitives.clock import utc_now
 from apps.primitives.errors import Conflict, NotFound
 
@@ -70,7 +71,7 @@ def instrument_add(
 
 
 def market_rules_default(effective_from: date) -> None:
-    """Write the first rows of the dated rules: Rule 612 ticks and the default price band."""
+    """Write the first rows of the dated rules: Rule 612 ticks, the default collar, and the bands' widths."""
     for price_from, increment in (("0.0001", "0.0001"), ("1.0000", "0.0100")):
         TickSize.objects.get_or_create(
             effective_from=effective_from,
@@ -80,6 +81,17 @@ def market_rules_default(effective_from: date) -> None:
     PriceBand.objects.get_or_create(
         effective_from=effective_from, symbol="", defaults={"limit_bps": DEFAULT_BAND_BPS}
     )
+    for width in BAND_WIDTHS:
+        BandRule.objects.get_or_create(
+            effective_from=BAND_WIDTHS_FROM,
+            tier=width.tier,
+            price_from=width.price_from,
+            defaults={
+                "limit_bps": width.limit_bps,
+                "limit_amount": width.limit_amount,
+                "doubled_at_close": width.doubled_at_close,
+            },
+        )
 
 
 def halt_set(*, symbol: str, halted: bool, reason: str) -> Instrument:

@@ -12,7 +12,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from apps.events.relay import WAKE_CHANNEL
-from apps.instruments.selectors import InstrumentView, instrument_list, market_session
+from apps.instruments.selectors import InstrumentView, closing_is_near, instrument_list, market_session
+from apps.matching.codes import ExecType, Mode, Phase, Side
 from apps.matching.messages import Batch, Booked
 from apps.primitives.clock import iso, utc_now
 from apps.primitives.money import units_to_price
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 DEPTH_LEVELS = 10
 FRAME_INTERVAL_S = 0.05
 """At most twenty frames a second and symbol; what is left over is sent by ``flush`` within one interval."""
+
+AUCTION_INTERVAL_S = 1.0
+"""How often a book that collects is told: what an auction would bring costs a walk over all that crosses."""
 
 RETRY_S = 1.0
 
@@ -76,6 +80,12 @@ def _text(value: Decimal | None) -> str | None:
     return None if value is None else format(value, "f")
 
 
+def _limit_sides(batch: Batch) -> dict[int, int]:
+    """Return the side of each book that a batch took into the limit state or, as 0, out of it."""
+    rows = batch.events[batch.events["exec_type"] == ExecType.LIMIT_STATE]
+    return dict(zip(rows["symbol_id"].tolist(), rows["side"].tolist(), strict=True))
+
+
 def _levels(levels: list[tuple[int, int, int]]) -> list[list[Any]]:
     return [[_text(units_to_price(price)), quantity] for price, quantity, _ in levels]
 
@@ -90,14 +100,27 @@ class Tape:
         self.trades: dict[str, list[dict[str, Any]]] = {}
         self.dirty: dict[str, int] = {}
         self.sent_at: dict[str, float] = {}
+        self.limited_at: dict[int, str] = {}
+        self.auctions: dict[int, tuple[float, dict[str, Any] | None]] = {}
+        self.collecting: set[str] = set()
+        self.is_closing = False
         self.broken_until = 0.0
 
     def tell(self, engine: Any, symbols: dict[int, str], batch: Batch, booked: Booked) -> None:
         """Take in one committed batch and publish what is due."""
-        trade_date = market_session(batch.transact_time).trade_date
+        session = market_session(batch.transact_time)
+        trade_date, self.is_closing = session.trade_date, closing_is_near(session, batch.transact_time)
         at = iso(batch.transact_time)
         for command in batch.commands:
             self.dirty[command.symbol] = command.instrument_id
+            if command.kind == "PHASE":
+                self.collecting.discard(command.symbol)
+                self.auctions.pop(command.instrument_id, None)
+        for symbol_id, side in _limit_sides(batch).items():
+            if side:
+                self.limited_at[symbol_id] = at
+            else:
+                self.limited_at.pop(symbol_id, None)
         for trade in booked.trades:
             symbol, price = symbols[trade.symbol_id], units_to_price(trade.price_units)
             self._figures_of(symbol).trade(price, trade.quantity, trade_date)
@@ -126,7 +149,7 @@ class Tape:
         now = time.monotonic()
         if now < self.broken_until:
             return
-        due = [s for s in self.dirty if now - self.sent_at.get(s, 0.0) >= FRAME_INTERVAL_S]
+        due = [s for s in self.dirty if now - self.sent_at.get(s, 0.0) >= self._interval_s(s)]
         if not due:
             return
         try:
@@ -139,6 +162,9 @@ class Tape:
             self.sent_at[symbol] = now
             self.dirty.pop(symbol)
             self.trades.pop(symbol, None)
+
+    def _interval_s(self, symbol: str) -> float:
+        return AUCTION_INTERVAL_S if symbol in self.collecting else FRAME_INTERVAL_S
 
     def announce(self, engine: Any, symbols: dict[int, str]) -> None:
         """Mark every symbol for publishing, so that readers have a book right after a start."""
@@ -163,6 +189,7 @@ class Tape:
             "t": iso(utc_now()),
             "trades": self.trades.get(symbol, [])[-500:],
             "book": {"bids": _levels(bids), "asks": _levels(asks)},
+            "status": self._status(engine, symbol),
             "last": _text(figures.last),
             "prev_close": _text(figures.prev_close),
             "open": _text(figures.open),
@@ -170,6 +197,33 @@ class Tape:
             "low": _text(figures.low),
             "volume": figures.volume,
         }
+
+    def _status(self, engine: Any, symbol: str) -> dict[str, Any]:
+        """Return the phase, mode, bands and limit state of a book, and what an auction would bring now."""
+        symbol_id = self.dirty[symbol]
+        known = engine.book_status(symbol_id) or (Phase.CONTINUOUS, Mode.OPEN, 0, 0, 0, 0)
+        phase, mode, limit_side, lower, upper, _ = known
+        if phase != Phase.CONTINUOUS:
+            self.collecting.add(symbol)
+        return {
+            "phase": Phase(phase).name,
+            "mode": Mode(mode).name,
+            "limit": Side(limit_side).name if limit_side else "",
+            "limit_at": self.limited_at.get(symbol_id) if limit_side else None,
+            "bands": [_text(units_to_price(lower)), _text(units_to_price(upper))] if upper else None,
+            "auction": self._auction(engine, symbol_id, Phase(phase)),
+        }
+
+    def _auction(self, engine: Any, symbol_id: int, phase: Phase) -> dict[str, Any] | None:
+        """Return what an uncross would bring now, found anew at most once a second."""
+        if phase is Phase.CONTINUOUS and not self.is_closing:
+            return None
+        found_at, auction = self.auctions.get(symbol_id, (float("-inf"), None))
+        if time.monotonic() - found_at >= AUCTION_INTERVAL_S:
+            found = engine.indication(symbol_id)
+            auction = found and {"p": _text(units_to_price(found[0])), "v": found[1], "i": found[2]}
+            self.auctions[symbol_id] = (time.monotonic(), auction)
+        return auction
 
     def _figures_of(self, symbol: str) -> DayFigures:
         if symbol not in self.figures:

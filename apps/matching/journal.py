@@ -2,27 +2,31 @@
 
 from typing import Any
 
-from apps.matching.messages import Batch
+from apps.matching.messages import SETTING_KINDS, Batch
 
 _COLUMNS = "matching_partition, seq, epoch, command_id, kind, symbol, order_id, record, recorded_at"
 
-
-_HALTED_SQL = """
-SELECT symbol FROM (
-    SELECT DISTINCT ON (symbol) symbol, kind FROM matching_journal
-    WHERE matching_partition = %s AND kind IN ('HALT', 'RESUME') ORDER BY symbol, seq DESC) AS newest
-WHERE kind = 'HALT'
+# One look at the index for each book and kind, however many commands there have been.
+_SETTINGS_SQL = """
+SELECT j.record FROM instruments i
+CROSS JOIN unnest(%(kinds)s::text[]) WITH ORDINALITY AS k (kind, place)
+CROSS JOIN LATERAL (
+    SELECT record FROM matching_journal
+    WHERE matching_partition = %(partition)s AND symbol = i.symbol AND kind = k.kind
+      AND kind IN ('MODE', 'BANDS', 'OPTIONS', 'PHASE')
+    ORDER BY seq DESC LIMIT 1) AS j
+ORDER BY i.symbol, k.place
 """
 
 
-def symbols_halted(cursor: Any, matching_partition: int) -> frozenset[str]:
-    """Return the symbols whose book was last told to halt.
+def books_settings(cursor: Any, matching_partition: int) -> list[bytes]:
+    """Return the records of every book's last mode, bands, options and phase, in that order by book.
 
-    The journal says so, not the instrument's flag or the clock: a halt or resumption that is still queued
-    has not reached the book, and will.
+    The journal says so, not a flag of the instrument or the clock: what is still queued has not reached the
+    book, and will.
     """
-    cursor.execute(_HALTED_SQL, (matching_partition,))
-    return frozenset(row[0] for row in cursor.fetchall())
+    cursor.execute(_SETTINGS_SQL, {"kinds": list(SETTING_KINDS), "partition": matching_partition})
+    return [bytes(row[0]) for row in cursor.fetchall()]
 
 
 def journal_append(cursor: Any, batch: Batch) -> None:

@@ -8,26 +8,45 @@ import numpy as np
 
 
 class Command(NamedTuple):
-    """One row of ``order_commands``; prices in 1/10,000, quantity the order's total in shares."""
+    """One row of ``order_commands``; prices in 1/10,000, quantity the order's total in shares.
 
-    command_id: int
+    ``flags`` are bits of ``OrderFlag``, ``argument`` is the engine's code of a phase or mode. The stop price
+    of a TRAIL is its high-water mark, that of BANDS the upper band; ``trail`` is in units or, with
+    TRAIL_PERCENT, in parts per million. The database draws ``command_id`` and ``created_at``.
+    """
+
     kind: str
     symbol: str
     instrument_id: int
-    order_id: int
-    orig_order_id: int
-    account_id: int
-    user_id: int
-    side: str
-    order_type: str
-    time_in_force: str
-    price_units: int
-    quantity: int
-    client_order_id: str
-    created_at: datetime
+    order_id: int = 0
+    orig_order_id: int = 0
+    account_id: int = 0
+    user_id: int = 0
+    side: str = ""
+    order_type: str = ""
+    time_in_force: str = ""
+    price_units: int = 0
+    stop_price_units: int = 0
+    trail: int = 0
+    quantity: int = 0
+    flags: int = 0
+    argument: int = 0
+    client_order_id: str = ""
+    command_id: int = 0
+    created_at: datetime | None = None
 
 
 COMMAND_COLUMNS = ", ".join(Command._fields)
+
+SETTING_KINDS = ("MODE", "BANDS", "OPTIONS", "PHASE")
+"""Commands about a book itself, in the order in which the last of each puts it back."""
+
+EVENT_INDEX_BITS = 20
+
+
+def priority_of(seq: int, n: int) -> int:
+    """Return the place in time that the ``n``-th event of a command gives an order."""
+    return (seq << EVENT_INDEX_BITS) | min(n, (1 << EVENT_INDEX_BITS) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +72,32 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class OpenOrder:
-    """An order that rests on the book, with all that decides how it matches next."""
+    """An order that the engine holds, with all that decides how it matches next; fields as in ``Command``."""
 
     order_id: int
     owner: int
     symbol_id: int
     side: str
+    order_type: str
+    time_in_force: str
     price_units: int
     quantity: int
     cum_quantity: int
-    time_in_force: str
+    stop_price_units: int = 0
+    trail: int = 0
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class BookState:
-    """What a matching partition's books hold, as the database knows it: orders in priority order."""
+    """What a matching partition's books hold, as the database knows it.
+
+    ``settings`` are the journal's records of each book's last settings, ``open_orders`` come in the order of
+    their priority, ``last_prices`` are (price in units, volume) by symbol.
+    """
 
     symbols: dict[int, str]
-    halted: frozenset[int]
+    settings: list[bytes]
     open_orders: list[OpenOrder]
     last_prices: dict[int, tuple[int, int]]
 

@@ -22,7 +22,11 @@ class OrderCommand(models.Model):
     order_type = models.CharField(max_length=10, db_default="")
     time_in_force = models.CharField(max_length=10, db_default="")
     price_units = models.BigIntegerField(db_default=0)
+    stop_price_units = models.BigIntegerField(db_default=0)
+    trail = models.BigIntegerField(db_default=0)
     quantity = models.IntegerField(db_default=0)
+    flags = models.SmallIntegerField(db_default=0)
+    argument = models.SmallIntegerField(db_default=0)
     client_order_id = models.CharField(max_length=128, db_default="")
     created_at = models.DateTimeField(db_default=Now())
 

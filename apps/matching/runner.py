@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import psycopg
 from psycopg import errors
 
@@ -16,6 +15,7 @@ from apps.matching import codes
 from apps.matching.journal import journal_append
 from apps.matching.leader import Leadership, leadership_acquire, leadership_assert
 from apps.matching.messages import Batch, BatchBook, Booked, BookState, BookStateLoad, Command, Tell
+from apps.matching.packing import commands_pack, state_pack
 from apps.matching.queue import CommandQueue
 from apps.primitives.clock import unix_ns, utc_now
 
@@ -28,19 +28,6 @@ POLL_S = 0.05
 """How long a lost wake-up can delay a command."""
 
 _RETRYABLE = (errors.SerializationFailure, errors.DeadlockDetected)
-_SIDES = {"BUY": codes.Side.BUY, "SELL": codes.Side.SELL, "": 0}
-_TYPES = {"MARKET": codes.OrdType.MARKET, "LIMIT": codes.OrdType.LIMIT, "": 0}
-_TIMES = {
-    "DAY": codes.TimeInForce.DAY,
-    "GTC": codes.TimeInForce.GTC,
-    "IOC": codes.TimeInForce.IOC,
-    "FOK": codes.TimeInForce.FOK,
-    "": 0,
-}
-_KINDS = {
-    name: getattr(codes.CommandKind, name)
-    for name in ("NEW", "CANCEL", "REPLACE", "EXPIRE", "HALT", "RESUME")
-}
 
 
 class Wait(Protocol):
@@ -61,52 +48,6 @@ class RunnerPorts:
     announce: Callable[[Any, dict[int, str]], None]
     wait: Wait
     stopping: Callable[[], bool]
-
-
-def commands_pack(commands: list[Command], first_seq: int, transact_time_ns: int) -> np.ndarray:
-    """Return the engine's records for commands in sequence order."""
-    records = np.zeros(len(commands), dtype=codes.COMMAND_DTYPE)
-    for index, command in enumerate(commands):
-        record = records[index]
-        record["seq"] = first_seq + index
-        record["order_id"] = command.order_id
-        record["orig_order_id"] = command.orig_order_id
-        record["owner"] = command.account_id
-        record["price"] = command.price_units
-        record["quantity"] = command.quantity
-        record["symbol_id"] = command.instrument_id
-        record["kind"] = _KINDS[command.kind]
-        record["side"] = _SIDES[command.side]
-        record["ord_type"] = _TYPES[command.order_type]
-        record["tif"] = _TIMES[command.time_in_force]
-        record["stp"] = codes.SelfTradePrevention.CANCEL_NEWEST if command.side else 0
-    records["transact_time_ns"] = transact_time_ns
-    return records
-
-
-def state_pack(state: BookState) -> np.ndarray:
-    """Return the records that put a partition's books back as the database knows them.
-
-    Halts come before the orders: in a halted book resting orders may cross, and only there.
-    """
-    last_count, halt_count = len(state.last_prices), len(state.halted)
-    records = np.zeros(last_count + halt_count + len(state.open_orders), dtype=codes.COMMAND_DTYPE)
-    lasts, halts, orders = np.split(records, [last_count, last_count + halt_count])
-    for record, (symbol_id, (price, volume)) in zip(lasts, sorted(state.last_prices.items()), strict=True):
-        record["kind"] = codes.CommandKind.RESTORE_LAST
-        record["symbol_id"], record["price"], record["cum_quantity"] = symbol_id, price, volume
-        record["quantity"] = 1
-    for record, symbol_id in zip(halts, sorted(state.halted), strict=True):
-        record["kind"], record["symbol_id"] = codes.CommandKind.HALT, symbol_id
-    for record, order in zip(orders, state.open_orders, strict=True):
-        record["kind"] = codes.CommandKind.RESTORE
-        record["order_id"], record["owner"] = order.order_id, order.owner
-        record["price"], record["quantity"] = order.price_units, order.quantity
-        record["cum_quantity"], record["symbol_id"] = order.cum_quantity, order.symbol_id
-        record["side"], record["tif"] = _SIDES[order.side], _TIMES[order.time_in_force]
-        record["ord_type"] = codes.OrdType.LIMIT
-        record["stp"] = codes.SelfTradePrevention.CANCEL_NEWEST
-    return records
 
 
 class Runner:
@@ -149,10 +90,7 @@ class Runner:
         with connection.cursor() as cursor:
             state = self.ports.state_load(cursor, self.matching_partition)
         engine = self.ports.engine_make()
-        events = engine.process(state_pack(state))
-        refused = events[events["exec_type"] == codes.ExecType.REJECTED]
-        if len(refused):
-            raise RuntimeError(f"{len(refused)} open orders cannot be put back: {refused[:3]}")
+        books_restore(engine, state)
         self.symbols = dict(state.symbols)
         logger.info(
             "partition %s leads with epoch %s from seq %s: %s open orders put back in %.0f ms",
@@ -189,6 +127,16 @@ class Runner:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(random.uniform(0.001, 0.02))
+
+
+def books_restore(engine: Any, state: BookState) -> None:
+    """Put a partition's books back into a new engine; raises when it refuses any of it."""
+    records = state_pack(state)
+    for start in range(0, len(records), codes.BATCH_COMMANDS_MAX):
+        events = engine.process(records[start : start + codes.BATCH_COMMANDS_MAX])
+        refused = events[events["exec_type"] == codes.ExecType.REJECTED]
+        if len(refused):
+            raise RuntimeError(f"{len(refused)} facts of the books cannot be put back: {refused[:3]}")
 
 
 def batch_commit(

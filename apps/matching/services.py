@@ -15,7 +15,8 @@ logger = logging.getLogger(__name__)
 WARNING_INTERVAL_S = 60.0
 _warned_at = float("-inf")
 
-_QUEUED_COLUMNS = COMMAND_COLUMNS.removeprefix("command_id, ").removesuffix(", created_at")
+_QUEUED_COLUMNS = COMMAND_COLUMNS.removesuffix(", command_id, created_at")
+_ROW = "(" + ", ".join(["%s"] * (_QUEUED_COLUMNS.count(",") + 2)) + ")"
 
 
 def wake_channel(matching_partition: int) -> str:
@@ -25,13 +26,12 @@ def wake_channel(matching_partition: int) -> str:
 
 def command_append(cursor: Any, matching_partition: int, commands: Sequence[Command]) -> None:
     """Queue commands in the transaction that ``cursor`` is in; ids and times are drawn by the database."""
-    row = "(" + ", ".join(["%s"] * 14) + ")"
     values: list[Any] = []
     for command in commands:
-        values += [matching_partition, *command[1:-1]]
+        values += [matching_partition, *command[:-2]]
     cursor.execute(
         f"INSERT INTO order_commands (matching_partition, {_QUEUED_COLUMNS}) VALUES "
-        + ", ".join([row] * len(commands)),
+        + ", ".join([_ROW] * len(commands)),
         values,
     )
 

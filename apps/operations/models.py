@@ -3,6 +3,9 @@
 from django.db import models
 from django.db.models.functions import Now
 
+from apps.matching.codes import Mode, Phase
+from apps.operations.rules import Stage
+
 
 class SettlementStep(models.Model):
     """One step of one account's settlement of one date, done once whatever is retried."""
@@ -22,16 +25,65 @@ class SettlementStep(models.Model):
         return f"{self.step} {self.settl_date} {self.account_id}"
 
 
+class BandsSource(models.TextChoices):
+    """Who set a book's bands: the dated rules, or staff, whose bands the rules leave alone."""
+
+    NONE = ""
+    RULE = "RULE"
+    STAFF = "STAFF"
+
+
 class BookSession(models.Model):
-    """Whether a symbol's book was last told that the market is open; a staff halt is another matter."""
+    """What a symbol's book was last told, by the calendar, the rules or staff; written with the commands.
+
+    ``stage`` is the calendar's alone; ``phase`` is the book's, which a halt or a pause may keep elsewhere.
+    ``limit_side`` and ``limit_since`` are the limit state as the bands' upkeep last saw it.
+    """
 
     symbol = models.CharField(max_length=10, primary_key=True)
-    is_open = models.BooleanField()
+    stage = models.CharField(max_length=15, default=Stage.CONTINUOUS.value)
+    phase = models.CharField(max_length=15, default=Phase.CONTINUOUS.name)
+    mode = models.CharField(max_length=12, default=Mode.OPEN.name)
     trade_date = models.DateField()
     changed_at = models.DateTimeField(db_default=Now())
+    lower_band = models.DecimalField(max_digits=10, decimal_places=4, null=True)
+    upper_band = models.DecimalField(max_digits=10, decimal_places=4, null=True)
+    bands_source = models.CharField(max_length=5, choices=BandsSource.choices, default=BandsSource.NONE)
+    band_reference = models.DecimalField(max_digits=10, decimal_places=4, null=True)
+    banded_at = models.DateTimeField(null=True)
+    limit_side = models.CharField(max_length=4, default="")
+    limit_since = models.DateTimeField(null=True)
+    paused_until = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "book_sessions"
+        constraints = [
+            models.CheckConstraint(
+                name="book_sessions_known",
+                condition=models.Q(
+                    stage__in=[stage.value for stage in Stage],
+                    phase__in=[phase.name for phase in Phase],
+                    mode__in=[mode.name for mode in Mode],
+                    bands_source__in=BandsSource.values,
+                    limit_side__in=["", "BUY", "SELL"],
+                ),
+            ),
+            models.CheckConstraint(
+                name="book_sessions_bands",
+                condition=models.Q(lower_band__isnull=True, upper_band__isnull=True, bands_source="")
+                | (
+                    models.Q(lower_band__isnull=False, upper_band__isnull=False)
+                    & models.Q(lower_band__gt=0, upper_band__lt=1_000_000)
+                    & models.Q(lower_band__lte=models.F("upper_band"))
+                    & ~models.Q(bands_source="")
+                ),
+            ),
+            models.CheckConstraint(
+                name="book_sessions_reference",
+                condition=models.Q(band_reference__isnull=True)
+                | models.Q(band_reference__gt=0, band_reference__lt=1_000_000),
+            ),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.symbol} {'open' if self.is_open else 'closed'}"
+        return f"{self.symbol} {self.phase}"

@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 from celery import shared_task
+from django.conf import settings
 
 from apps.instruments.calendar import exchange_date
+from apps.operations.services.bands import bands_upkeep
 from apps.operations.services.partition_merging import partitions_merge
 from apps.operations.services.partition_rehoming import partitions_rehome
 from apps.operations.services.partitions import partitions_ensure
@@ -39,3 +41,10 @@ def session_upkeep_task(at_turn: bool = False) -> None:
     turn = None if at_turn else turn_next(now, UPKEEP_INTERVAL)
     if turn is not None:
         session_upkeep_task.apply_async(kwargs={"at_turn": True}, eta=turn)
+
+
+@shared_task(name="operations.bands_upkeep")
+def bands_upkeep_task() -> None:
+    """Let price bands follow the market, where this deployment has them."""
+    if settings.PRICE_BANDS:
+        bands_upkeep(utc_now())

@@ -105,6 +105,7 @@ def settings_for(env: Environment) -> dict[str, Any]:
         },
         "OPENBELL_VAR": env.var,
         "MARKET_CALENDAR": env.market_calendar,
+        "PRICE_BANDS": env.price_bands_are_on,
         "PUBLIC_URL": env.public_url,
         "KAFKA_BOOTSTRAP_SERVERS": list(env.kafka_bootstrap_servers),
         **database_settings(env),

@@ -1,5 +1,7 @@
 """What staff do: on a page that asks for the reason, through the services, on record with their name."""
 
+from decimal import Decimal
+
 import pytest
 from django.test import Client
 
@@ -9,9 +11,12 @@ from apps.accounts.models import Account, User
 from apps.events.facts import SYSTEM
 from apps.events.models import Event
 from apps.instruments.models import Instrument
+from apps.matching.codes import Phase
 from apps.matching.models import OrderCommand
+from apps.operations.models import BookSession
 from tests.support.builders import trader_open
 from tests.support.databases import DATABASES
+from tests.support.matching import Exchange
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
 
@@ -29,7 +34,8 @@ def test_a_symbol_is_halted_and_resumed_with_reason_and_actor(controller: Client
     response = controller.post(halt_url(), {"reason": "News is pending"}, HTTP_USER_AGENT="Desk/1")
     assert response.status_code == 302
     assert Instrument.objects.get(symbol="AAPL").halted
-    assert OrderCommand.objects.get().kind == "HALT"
+    command = OrderCommand.objects.get()
+    assert (command.kind, command.argument) == ("PHASE", Phase.HALTED)
     event = Event.objects.get(event_type="SYMBOL_HALTED")
     staff = User.objects.get(username="controller")
     assert event.data["reason"] == "News is pending"
@@ -38,6 +44,81 @@ def test_a_symbol_is_halted_and_resumed_with_reason_and_actor(controller: Client
     assert controller.cookies["sessionid"].value not in str(event.metadata)
     controller.post(halt_url("symbol_resume"), {"reason": "News is out"})
     assert not Instrument.objects.get(symbol="AAPL").halted
+
+
+def test_phase_mode_and_bands_are_changed_with_reason_and_actor(controller: Client) -> None:
+    why = {"reason": "Prices look wrong"}
+    for act, values in (
+        ("symbol_phase", {"phase": "PRE_OPEN"}),
+        ("symbol_mode", {"mode": "CANCEL_ONLY"}),
+        ("symbol_bands", {"lower": "90", "upper": "110.5"}),
+        ("symbol_tier", {"tier": "1"}),
+    ):
+        assert controller.get(halt_url(act)).status_code == 200
+        assert controller.post(halt_url(act), {**values, **why}).status_code == 302
+    row = BookSession.objects.get(symbol="AAPL")
+    assert (row.phase, row.mode, row.bands_source) == ("PRE_OPEN", "CANCEL_ONLY", "STAFF")
+    assert (row.lower_band, row.upper_band) == (Decimal("90"), Decimal("110.5"))
+    staff = User.objects.get(username="controller")
+    kinds = Event.objects.filter(user_id=staff.pk, data__reason="Prices look wrong").order_by("id")
+    assert [event.event_type for event in kinds] == [
+        "PHASE_CHANGED",
+        "MODE_CHANGED",
+        "BANDS_CHANGED",
+        "TIER_CHANGED",
+    ]
+    controller.post(halt_url("symbol_bands"), {"lower": "", "upper": "", "reason": "Prices are right"})
+    assert BookSession.objects.get(symbol="AAPL").lower_band is None
+
+
+@pytest.mark.parametrize(
+    ("act", "values"),
+    [
+        ("symbol_phase", {}),
+        ("symbol_phase", {"phase": "HALTED"}),
+        ("symbol_phase", {"phase": "NOPE"}),
+        ("symbol_mode", {"mode": "1"}),
+        ("symbol_tier", {"tier": "3"}),
+        ("symbol_tier", {"tier": ""}),
+        ("symbol_bands", {"lower": "-1", "upper": "110"}),
+        ("symbol_bands", {"lower": "NaN", "upper": "110"}),
+        ("symbol_bands", {"lower": "90.00001", "upper": "110"}),
+        ("symbol_bands", {"lower": "90", "upper": "1000000"}),
+    ],
+)
+def test_a_choice_that_does_not_exist_is_said_beside_its_field(
+    controller: Client, act: str, values: dict[str, str]
+) -> None:
+    page = controller.post(halt_url(act), {**values, "reason": "Prices look wrong"})
+    assert page.status_code == 200
+    assert page.context["form"].errors
+    assert not OrderCommand.objects.exists()
+
+
+def test_a_refused_change_is_said_in_a_sentence(controller: Client) -> None:
+    controller.post(halt_url(), {"reason": "News is pending"})
+    page = controller.post(
+        halt_url("symbol_phase"), {"phase": "CONTINUOUS", "reason": "Trade again"}, follow=True
+    )
+    assert "AAPL is halted: resume it first." in page.content.decode()
+    page = controller.post(
+        halt_url("symbol_bands"), {"lower": "1", "upper": "2", "reason": "By mistake"}, follow=True
+    )
+    assert "which these bands leave out" in page.content.decode()
+
+
+def test_the_symbols_page_tells_the_book(controller: Client, exchange: Exchange) -> None:
+    seller, buyer = trader_open(shares={"AAPL": 50}), trader_open(cash="9000.00")
+    controller.post(halt_url(), {"reason": "News is pending"})
+    seller.sell(30, "99.00")
+    buyer.buy(20, "100.00")
+    url = f"/admin/instruments/instrument/{Instrument.objects.get(symbol='AAPL').pk}/change/"
+    page = controller.get(url).content.decode()
+    assert "2 on the way to the book, 3 queued commands" in page
+    exchange.run()
+    page = controller.get(url).content.decode()
+    for text in ("Halted", "20 would trade at 100", "10 more offered", "2 in the book"):
+        assert text in page, text
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "why", "x" * 201])
@@ -55,7 +136,8 @@ def test_a_look_at_the_page_changes_nothing(controller: Client) -> None:
 
 def test_staff_without_the_permission_may_not(reader: Client) -> None:
     account = trader_open()
-    for url in (halt_url(), halt_url("symbol_resume"), account_url(account.account_id, "account_suspend")):
+    controls = ("symbol_halt", "symbol_resume", "symbol_phase", "symbol_mode", "symbol_bands", "symbol_tier")
+    for url in (*map(halt_url, controls), account_url(account.account_id, "account_suspend")):
         assert reader.get(url).status_code == 403
         assert reader.post(url, {"reason": "News is pending"}).status_code == 403
     assert not Instrument.objects.get(symbol="AAPL").halted

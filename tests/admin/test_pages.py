@@ -13,7 +13,7 @@ from apps.access.services import api_key_issue
 from apps.accounts.models import Account
 from apps.events.facts import SYSTEM
 from apps.events.models import Event
-from apps.instruments.models import PriceBand
+from apps.instruments.models import BandRule, PriceBand
 from apps.ledger.models import Transaction
 from apps.orders.models import LiveOrder, Order
 from apps.positions.models import Position, ShareIssue
@@ -82,6 +82,18 @@ def test_a_dated_rule_is_added_with_an_event_and_never_changed(chief: Client) ->
     assert (event.data["rule"], event.data["limit_bps"]) == ("price_bands", "500")
     assert chief.post(url(PriceBand, "change", rule.pk), {"limit_bps": "9000"}).status_code == 403
     assert chief.post(url(PriceBand, "delete", rule.pk), {"post": "yes"}).status_code == 403
+
+
+def test_the_width_of_bands_is_a_dated_rule(chief: Client) -> None:
+    row = {"effective_from": "2027-01-04", "tier": "1", "price_from": "3.0001", "limit_bps": "400"}
+    assert chief.post(url(BandRule, "add"), row).status_code == 302
+    assert Event.objects.get(event_type="RULE_ADDED").data["rule"] == "band_rules"
+    for wrong in ({"tier": "3"}, {"limit_bps": "0"}, {"price_from": "0"}, {"limit_amount": "-1"}):
+        assert (
+            chief.post(url(BandRule, "add"), {**row, "effective_from": "2028-01-03", **wrong}).status_code
+            == 200
+        )
+    assert not BandRule.objects.filter(effective_from="2028-01-03").exists()
 
 
 def test_a_rule_that_makes_no_sense_is_refused_with_a_sentence(chief: Client) -> None:

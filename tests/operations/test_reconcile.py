@@ -102,6 +102,39 @@ BREAKS = [
 ]
 
 
+GROUP_BREAKS = [
+    ("I4.legs", "UPDATE live_orders SET held_shares = 0 WHERE status = 'HELD' AND held_shares > 0"),
+    ("I4.legs", "UPDATE live_orders SET held_shares = 5 WHERE trigger_price IS NOT NULL"),
+    ("I4.groups", "UPDATE live_orders SET group_id = NULL WHERE status = 'NEW' AND group_id IS NOT NULL"),
+    ("I4.groups", "DELETE FROM live_orders WHERE status <> 'HELD' AND group_id IS NOT NULL"),
+    ("I4.groups", "UPDATE live_orders SET trigger_price = 50 WHERE trigger_price IS NOT NULL"),
+    ("I4.groups", "UPDATE live_orders SET trigger_price = NULL WHERE trigger_price IS NOT NULL"),
+    ("I4.groups", "UPDATE orders SET triggered_at = now() WHERE status = 'HELD' AND leg = 'STOP_LOSS'"),
+    ("I4.groups", "UPDATE instrument_prices SET last_price = 95 WHERE symbol = 'AAPL'"),
+]
+
+
+@pytest.fixture
+def grouped(traded: TradedBook, exchange: Exchange) -> None:
+    """A bracket whose entry has bought half, and one whose exits have begun."""
+    for quantity, sold in ((10, 10), (10, 5)):
+        traded.buyer.group("bracket", quantity, "104.00", "95.00", price="100.00", time_in_force="gtc")
+        traded.seller.sell(sold, "100.00")
+        exchange.run()
+
+
+def test_groups_that_wait_and_work_are_whole(grouped: None) -> None:
+    assert not broken_names()
+
+
+@pytest.mark.parametrize(("name", "statement"), GROUP_BREAKS)
+def test_each_check_of_groups_finds_its_planted_break(
+    grouped: None, sabotage: None, name: str, statement: str
+) -> None:
+    plant(statement)
+    assert name in broken_names()
+
+
 @pytest.mark.parametrize(("name", "statement"), BREAKS)
 def test_each_check_finds_its_planted_break(sabotage: None, name: str, statement: str) -> None:
     plant(statement)
@@ -110,7 +143,7 @@ def test_each_check_finds_its_planted_break(sabotage: None, name: str, statement
 
 def test_every_check_has_a_planted_break() -> None:
     # The table's own constraints make a negative position or hold impossible to plant.
-    assert {check.name for check in CHECKS} - {name for name, _ in BREAKS} == {"I3.shares"}
+    assert {check.name for check in CHECKS} - {name for name, _ in BREAKS + GROUP_BREAKS} == {"I3.shares"}
 
 
 def test_negative_shares_are_found_when_even_the_constraint_is_gone(sabotage: None) -> None:
@@ -158,7 +191,7 @@ def test_the_command_takes_checks_by_name_and_speaks_json(traded: TradedBook) ->
     out = StringIO()
     call_command("reconcile", "--check", "i4", "--json", stdout=out)
     rows = json.loads(out.getvalue())
-    assert [row["check"] for row in rows] == ["I4.fills", "I4.live", "I4.holds"]
+    assert [row["check"] for row in rows] == ["I4.fills", "I4.live", "I4.holds", "I4.legs", "I4.groups"]
     assert all(row["broken"] == [] for row in rows)
     with pytest.raises(CommandError, match="There is no check I99"):
         call_command("reconcile", "--check", "I99")

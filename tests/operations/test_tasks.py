@@ -24,6 +24,7 @@ def test_every_task_that_beat_calls_is_registered() -> None:
         "operations.partitions_upkeep",
         "operations.settlement_run",
         "operations.session_upkeep",
+        "operations.bands_upkeep",
     } <= called
     assert called <= set(app.tasks)
 
@@ -33,6 +34,7 @@ def test_tasks_run_on_an_empty_market_and_run_again(market: None) -> None:
         tasks.partitions_upkeep_task()
         tasks.settlement_run_task()
         tasks.session_upkeep_task()
+        tasks.bands_upkeep_task()
     assert stray_counts() == {}
 
 
@@ -45,8 +47,8 @@ def test_upkeep_comes_back_at_the_very_open(
     monkeypatch.setattr(tasks, "utc_now", lambda: TURN - timedelta(seconds=4))
     tasks.session_upkeep_task()
     assert asked == [{"kwargs": {"at_turn": True}, "eta": TURN}]
-    assert set(BookSession.objects.values_list("is_open", flat=True)) == {False}
+    assert set(BookSession.objects.values_list("stage", flat=True)) == {"OPENING_AUCTION"}
     monkeypatch.setattr(tasks, "utc_now", lambda: TURN)
     tasks.session_upkeep_task(at_turn=True)
-    assert set(BookSession.objects.values_list("is_open", flat=True)) == {True}
+    assert set(BookSession.objects.values_list("stage", flat=True)) == {"CONTINUOUS"}
     assert len(asked) == 1

@@ -13,7 +13,7 @@ from apps.instruments.selectors import market_session
 from apps.instruments.services import instrument_add, market_rules_default
 from apps.operations.services.funding import cash_deposit, shares_issue
 from apps.orders.intents import ReplaceIntent, intent_make
-from apps.orders.selectors import AccountSummary, OrderView, account_summary, order_get
+from apps.orders.selectors import AccountSummary, OrderView, account_summary, legs_of, order_get
 from apps.orders.services.changes import order_cancel, order_replace
 from apps.orders.services.entry import order_submit
 from apps.positions.selectors import position_quantity
@@ -49,17 +49,18 @@ class Trader:
         symbol: str = "AAPL",
         price: object = None,
         time_in_force: str = "day",
-        client_order_id: str | None = None,
+        order_type: str | None = None,
+        **more: Any,
     ) -> OrderView:
         intent = intent_make(
             account_id=self.account_id,
             symbol=symbol,
             side=side,
-            order_type="market" if price is None else "limit",
+            order_type=order_type or ("market" if price is None else "limit"),
             quantity=quantity,
             time_in_force=time_in_force,
             price=price,
-            client_order_id=client_order_id,
+            **more,
         )
         return order_submit(intent, SYSTEM)
 
@@ -69,10 +70,49 @@ class Trader:
     def sell(self, quantity: object, price: object = None, **more: Any) -> OrderView:
         return self.submit("sell", quantity, price=price, **more)
 
+    def stop(
+        self, side: str, quantity: object, stop: str, limit: str | None = None, **more: Any
+    ) -> OrderView:
+        """Enter a stop, or with ``limit`` a stop limit."""
+        kind = "stop" if limit is None else "stop_limit"
+        return self.submit(side, quantity, price=limit, order_type=kind, stop_price=stop, **more)
+
+    def trail(self, side: str, quantity: object, **more: Any) -> OrderView:
+        """Enter a trailing stop by ``trail_price`` or ``trail_percent``."""
+        return self.submit(side, quantity, order_type="trail", **more)
+
+    def group(
+        self,
+        order_class: str,
+        quantity: object,
+        take_profit: str | None = None,
+        stop_loss: str | None = None,
+        stop_limit: str | None = None,
+        **more: Any,
+    ) -> OrderView:
+        """Enter a bracket, an OTO (both buy) or an OCO pair (which sells)."""
+        loss = {"stop_price": stop_loss, "limit_price": stop_limit} if stop_loss else None
+        exits = {"take_profit": {"limit_price": take_profit} if take_profit else None, "stop_loss": loss}
+        if order_class == "oco":
+            more = {"side": "sell", "order_type": "limit", **more}
+        return self.submit(**{"side": "buy", **more}, quantity=quantity, order_class=order_class, **exits)
+
+    def legs(self, order: OrderView) -> list[OrderView]:
+        """Return the other orders of a group, as they now are, its take-profit before its stop-loss."""
+        found = legs_of([self.order(order)])[order.order_id]
+        return sorted(found, key=lambda leg: str(leg.leg), reverse=True)
+
     def cancel(self, order: OrderView) -> OrderView:
         return order_cancel(self.account_id, order.order_id, SYSTEM)
 
-    def replace(self, order: OrderView, quantity: int | None = None, price: str | None = None) -> OrderView:
+    def replace(
+        self,
+        order: OrderView,
+        quantity: int | None = None,
+        price: str | None = None,
+        stop: str | None = None,
+        trail: str | None = None,
+    ) -> OrderView:
         intent = ReplaceIntent(
             account_id=self.account_id,
             order_id=order.order_id,
@@ -80,6 +120,8 @@ class Trader:
             price=Decimal(price) if price else None,
             time_in_force=None,
             client_order_id=f"replace-{next(_names)}",
+            stop_price=Decimal(stop) if stop else None,
+            trail=Decimal(trail) if trail else None,
         )
         return order_replace(intent, SYSTEM)
 

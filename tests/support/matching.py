@@ -29,8 +29,17 @@ class Exchange:
         leadership = leadership_acquire(self.connection, 0)
         assert leadership is not None
         self.runner.leadership = leadership
-        self.runner.engine = self.runner._recover(self.connection)
+        try:
+            self.restart()
+        except BaseException:
+            # The partition's lock must not outlive the failure, or the next test waits for it.
+            self.connection.close()
+            raise
         return self
+
+    def restart(self) -> None:
+        """Throw the engine away and rebuild the books from the database, as the next leader would."""
+        self.runner.engine = self.runner._recover(self.connection)
 
     def run(self) -> int:
         """Take batches until the queue is empty; return how many."""

@@ -150,8 +150,50 @@ CHECKS: tuple[Check, ...] = (
         WHERE l.status <> o.status OR l.remaining <> o.quantity - o.filled_quantity
            OR l.account_id <> o.account_id OR l.symbol <> o.symbol
            OR l.held_cash <> l.hold_price * l.remaining
-           OR l.held_shares <> CASE WHEN o.side = 'SELL' THEN l.remaining ELSE 0 END
+           OR (l.status <> 'HELD' AND l.held_shares <> CASE WHEN o.side = 'SELL' THEN l.remaining ELSE 0 END)
            OR (o.side = 'BUY' AND l.hold_price < coalesce(o.price, o.collar_price))
+        """,
+    ),
+    Check(
+        "I4.legs",
+        "a leg that waits holds what its entry has bought so far, and of a pair of exits only one holds",
+        """
+        SELECT l.order_id, l.group_id, o.leg, l.held_shares, coalesce(e.bought, 0) AS bought
+        FROM live_orders l JOIN orders o USING (order_id)
+        LEFT JOIN LATERAL (
+            SELECT sum(filled_quantity) AS bought FROM orders
+            WHERE group_id = l.group_id AND leg = 'ENTRY') AS e ON true
+        WHERE l.status = 'HELD' AND l.held_shares <> CASE
+            WHEN o.leg = 'STOP_LOSS' AND EXISTS (
+                SELECT 1 FROM live_orders t JOIN orders p USING (order_id)
+                WHERE t.group_id = l.group_id AND p.leg = 'TAKE_PROFIT') THEN 0
+            ELSE coalesce(e.bought, 0) END
+        """,
+    ),
+    Check(
+        "I4.groups",
+        "no leg is left behind: one that waits has a partner at work, an armed stop-loss listens at its stop "
+        "and for a triggered one its partner is being cancelled",
+        """
+        SELECT l.order_id, l.group_id, o.leg, l.status, l.trigger_price, o.triggered_at, i.last_price
+        FROM live_orders l JOIN orders o USING (order_id)
+        LEFT JOIN instrument_prices i ON i.symbol = l.symbol
+        LEFT JOIN LATERAL (
+            SELECT count(*) FILTER (WHERE t.status <> 'HELD') AS working,
+                   count(*) FILTER (WHERE t.status IN ('NEW', 'PARTIALLY_FILLED')
+                                    AND p.leg = 'TAKE_PROFIT') AS profits,
+                   count(c.command_id) AS withdrawals
+            FROM live_orders t JOIN orders p USING (order_id)
+            LEFT JOIN order_commands c ON c.orig_order_id = t.order_id AND c.kind = 'CANCEL'
+            WHERE t.group_id = l.group_id AND t.order_id <> l.order_id) AS mates ON true
+        WHERE l.group_id IS DISTINCT FROM o.group_id
+           OR (l.status = 'HELD' AND mates.working = 0)
+           OR (l.trigger_price IS NOT NULL AND (
+               o.leg <> 'STOP_LOSS' OR o.triggered_at IS NOT NULL OR l.trigger_price <> o.stop_price
+               OR i.last_price <= l.trigger_price))
+           OR (l.status = 'HELD' AND o.leg = 'STOP_LOSS' AND l.trigger_price IS NULL
+               AND CASE WHEN o.triggered_at IS NULL THEN mates.profits > 0 AND mates.withdrawals = 0
+                        ELSE mates.withdrawals = 0 END)
         """,
     ),
     Check(
@@ -217,21 +259,24 @@ CHECKS: tuple[Check, ...] = (
                min(o.price) FILTER (WHERE o.side = 'SELL') AS best_ask
         FROM live_orders l JOIN orders o USING (order_id) JOIN instruments i ON i.symbol = l.symbol
         LEFT JOIN book_sessions s ON s.symbol = l.symbol
-        WHERE l.status IN ('NEW', 'PARTIALLY_FILLED') AND o.order_type = 'LIMIT'
-          AND NOT i.halted AND coalesce(s.is_open, true)
-          AND NOT EXISTS (SELECT 1 FROM order_commands c WHERE c.symbol = l.symbol AND c.kind = 'RESUME')
+        WHERE l.status IN ('NEW', 'PARTIALLY_FILLED') AND o.time_in_force NOT IN ('OPG', 'CLS')
+          AND (o.order_type = 'LIMIT' OR (o.order_type = 'STOP_LIMIT' AND o.triggered_at IS NOT NULL))
+          AND NOT i.halted AND coalesce(s.phase, 'CONTINUOUS') = 'CONTINUOUS'
+          AND NOT EXISTS (SELECT 1 FROM order_commands c WHERE c.symbol = l.symbol AND c.kind = 'PHASE')
         GROUP BY l.symbol
         HAVING max(o.price) FILTER (WHERE o.side = 'BUY') >= min(o.price) FILTER (WHERE o.side = 'SELL')
         """,
     ),
     Check(
         "I8.resting",
-        "what rests on a book may rest: a limit order for the day or good till cancelled",
+        "what the engine keeps may wait there: limit orders, stops that were not triggered, auction orders",
         """
         SELECT o.order_id, l.symbol, l.status, o.order_type, o.time_in_force
         FROM live_orders l JOIN orders o USING (order_id)
         WHERE l.status IN ('NEW', 'PARTIALLY_FILLED')
-          AND (o.order_type <> 'LIMIT' OR o.price IS NULL OR o.time_in_force NOT IN ('DAY', 'GTC', 'GTD'))
+          AND (coalesce(o.price, o.collar_price) IS NULL OR o.time_in_force IN ('IOC', 'FOK')
+               OR (o.order_type = 'MARKET' AND o.time_in_force NOT IN ('OPG', 'CLS'))
+               OR (o.order_type IN ('STOP', 'TRAIL') AND o.triggered_at IS NOT NULL))
         """,
     ),
 )

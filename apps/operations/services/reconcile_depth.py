@@ -18,10 +18,13 @@ ATTEMPTS_MAX = 60
 PAUSE_S = 0.05
 """Frames are conflated to one in 50 ms and told after the commit: a difference counts when it stays."""
 
+# Stops and orders for an auction wait beside the book; a triggered stop limit rests in it.
 _LEVELS_SQL = """
 SELECT o.price, sum(l.remaining)
 FROM live_orders l JOIN orders o USING (order_id)
 WHERE l.symbol = %s AND o.side = %s AND l.status IN ('NEW', 'PARTIALLY_FILLED')
+  AND (o.order_type = 'LIMIT' OR (o.order_type = 'STOP_LIMIT' AND o.triggered_at IS NOT NULL))
+  AND o.time_in_force NOT IN ('OPG', 'CLS')
 GROUP BY o.price ORDER BY o.price {direction} LIMIT %s
 """
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -10,13 +10,15 @@ from django.db import connection, transaction
 
 from apps.events.facts import EventRow, Topic
 from apps.events.services import event_append
-from apps.instruments.calendar import MarketCalendar, Session, session_is_open
+from apps.instruments.calendar import MarketCalendar, Session
 from apps.instruments.models import Instrument, InstrumentStatus
 from apps.instruments.selectors import market_calendar
 from apps.matching.messages import Command
 from apps.matching.services import command_append, matching_wake
+from apps.operations.locks import act_is_ours
 from apps.operations.models import BookSession
-from apps.operations.services.controls import book_command
+from apps.operations.rules import Stage, stage_at, turn_phases, turns_of
+from apps.operations.services.books import Book, books_locked, books_tell
 from apps.operations.services.valuation import positions_value
 from apps.orders.selectors import orders_expired
 from apps.primitives.clock import iso
@@ -28,7 +30,6 @@ ROUNDS_MAX = 200
 BOOKS_MAX = 500
 """Books opened or closed in one transaction."""
 
-LOCK_CLASS = 0x0B_E13
 LOOK_BACK_DAYS_MAX = 15
 """Days to look back for the last close: far beyond the longest closure."""
 
@@ -38,19 +39,27 @@ class SessionUpkeep:
     """What one round of upkeep queued or stored."""
 
     expired: int = 0
-    opened: int = 0
-    closed: int = 0
+    turned: int = 0
+    stage: Stage = Stage.CONTINUOUS
     valued: int = 0
 
 
 def session_upkeep(now: datetime) -> SessionUpkeep:
-    """Bring the market's day up to ``now``: expiries first, then the books, then end-of-day values.
+    """Bring the market's day up to ``now``: the books, expiries, then end-of-day values.
 
-    Safe to repeat and to run twice at once: each part asks what is still to do under its own lock.
+    What ends with the session still takes part in its closing auction, so at the close the books come first;
+    before an auction it is the other way round, so that nothing takes part whose time is over. Safe to
+    repeat and to run twice at once: each part asks what is still to do under its own lock, and no order
+    expires at the close while another process is about to turn the books.
     """
     calendar = market_calendar()
-    done = SessionUpkeep(expired=orders_expire(now))
-    done.opened, done.closed = books_turn(now, calendar)
+    done = SessionUpkeep(stage=stage_at(calendar, now))
+    if done.stage is not Stage.CLOSED:
+        done.expired = orders_expire(now)
+    turned = books_turn(now, calendar)
+    done.turned = turned or 0
+    if done.stage is Stage.CLOSED and turned is not None:
+        done.expired = orders_expire(now)
     ended = session_ended(calendar, now)
     if ended is not None:
         done.valued = positions_value(ended.trade_date)
@@ -67,15 +76,9 @@ def session_ended(calendar: MarketCalendar, now: datetime) -> Session | None:
 
 
 def turn_next(now: datetime, within: timedelta) -> datetime | None:
-    """Return the next open or close if it lies within a span, so that upkeep can be there on time."""
-    session = market_calendar().session_at(now)
-    turn = session.closes_at if session_is_open(session, now) else session.opens_at
-    return turn if turn - now <= within else None
-
-
-def _alone(cursor: Any, part: str) -> bool:
-    cursor.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", (LOCK_CLASS, part))
-    return bool(cursor.fetchone()[0])
+    """Return the next auction, open or close if it lies within a span, so that upkeep is there on time."""
+    turns = turns_of(market_calendar(), now)
+    return turns[0] if turns and turns[0] - now <= within else None
 
 
 # -- expiry --------------------------------------------------------------------------------------------------
@@ -94,10 +97,10 @@ def orders_expire(now: datetime) -> int:
 
 def _expiries_queue(now: datetime) -> int:
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        if not _alone(cursor, "expiry"):
+        if not act_is_ours(cursor, "expiry"):
             return 0
         due = sorted(orders_expired(now, EXPIRIES_MAX), key=lambda row: row["matching_partition"])
-        partitions = _commands_queue(cursor, [(row["matching_partition"], _expire(row, now)) for row in due])
+        partitions = _commands_queue(cursor, [(row["matching_partition"], _expire(row)) for row in due])
     for matching_partition in partitions:
         matching_wake(matching_partition)
     return len(due)
@@ -112,89 +115,115 @@ def _commands_queue(cursor: Any, commands: Sequence[tuple[int, Command]]) -> lis
     return partitions
 
 
-def _expire(row: dict[str, Any], now: datetime) -> Command:
+def _expire(row: dict[str, Any]) -> Command:
     return Command(
-        command_id=0,
         kind="EXPIRE",
         symbol=row["symbol"],
         instrument_id=row["instrument_id"],
-        order_id=0,
         orig_order_id=row["order_id"],
         account_id=row["account_id"],
         user_id=row["user_id"],
-        side="",
-        order_type="",
-        time_in_force="",
-        price_units=0,
-        quantity=0,
-        client_order_id="",
-        created_at=now,
     )
 
 
 # -- open and close ------------------------------------------------------------------------------------------
 
 
-def books_turn(now: datetime, calendar: MarketCalendar) -> tuple[int, int]:
-    """Open or close every book that was not told yet; returns how many of each.
+def books_turn(now: datetime, calendar: MarketCalendar) -> int | None:
+    """Tell every book the stage of the day that it was not told yet; returns how many, or None.
 
-    A closed book is a halted one: limit orders wait in it. A symbol that staff have halted stays halted
-    at the open. Where the market never closes, only books that an earlier calendar closed are opened.
+    None says that another process is doing it. Before the open books collect for the opening auction; at the
+    open they trade, what crosses at one price first; at the close they have the closing auction and rest. A
+    symbol that staff have halted stays halted at the open. Where the market never closes, only books that
+    an earlier calendar closed are opened.
     """
-    session = calendar.session_at(now)
-    is_open = calendar.always_open or session_is_open(session, now)
+    turn = _turn_of(now, calendar)
     turned = 0
     for _ in range(ROUNDS_MAX):
-        count = _books_turn_some(now, session, is_open, calendar.always_open)
+        count = _books_turn_some(turn)
+        if count is None:
+            return None
         turned += count
         if count < BOOKS_MAX:
             break
-    return (turned, 0) if is_open else (0, turned)
+    return turned
 
 
-def _books_turn_some(now: datetime, session: Session, is_open: bool, always_open: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A stage to tell the books: of which session, and of which day the books may have been open till now."""
+
+    stage: Stage
+    at: datetime
+    trade_date: date
+    open_date: date
+    always_open: bool
+
+
+def _turn_of(now: datetime, calendar: MarketCalendar) -> Turn:
+    stage, session = stage_at(calendar, now), calendar.session_at(now)
+    ended = session_ended(calendar, now) if stage is Stage.CLOSED else None
+    open_date = ended.trade_date if ended else session.trade_date
+    return Turn(stage, now, session.trade_date, open_date, calendar.always_open)
+
+
+def _books_turn_some(turn: Turn) -> int | None:
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        if not _alone(cursor, "books"):
-            return 0
-        due = _books_due(is_open, always_open)
-        kind = "RESUME" if is_open else "HALT"
-        commands = [
-            (row.matching_partition, book_command(kind, row)) for row in due if not (is_open and row.halted)
-        ]
-        partitions = _commands_queue(cursor, commands)
-        BookSession.objects.bulk_create(
-            [
-                BookSession(symbol=r.symbol, is_open=is_open, trade_date=session.trade_date, changed_at=now)
-                for r in due
-            ],
-            update_conflicts=True,
-            unique_fields=["symbol"],
-            update_fields=["is_open", "trade_date", "changed_at"],
-        )
-        if due:
-            event_append(cursor, [_turn_event(is_open, session, [row.symbol for row in due], now)])
+        if not act_is_ours(cursor, "books"):
+            return None
+        books = books_locked(_books_due(turn))
+        for book in books:
+            _book_turn(book, turn)
+        partitions = books_tell(cursor, books)
+        if books:
+            event_append(cursor, [_turn_event(turn, [book.symbol for book in books])])
     for matching_partition in partitions:
         matching_wake(matching_partition)
-    return len(due)
+    return len(books)
 
 
-def _books_due(is_open: bool, always_open: bool) -> list[Instrument]:
-    """Return instruments whose book is not in the wanted phase, locked against a staff halt meanwhile."""
-    rows = Instrument.objects.filter(status=InstrumentStatus.ACTIVE).order_by("matching_partition", "symbol")
-    told = BookSession.objects.filter(is_open=False if always_open else is_open).values("symbol")
-    rows = rows.filter(symbol__in=told) if always_open else rows.exclude(symbol__in=told)
-    return list(rows.select_for_update(of=("self",), no_key=True)[:BOOKS_MAX])
+def _books_due(turn: Turn) -> list[str]:
+    """Return symbols whose book was not told this stage of this session; staff cannot change what it says."""
+    told = BookSession.objects.filter(stage=turn.stage, trade_date=turn.trade_date).values("symbol")
+    rows = Instrument.objects.filter(status=InstrumentStatus.ACTIVE).exclude(symbol__in=told)
+    if turn.always_open:
+        others = BookSession.objects.exclude(stage=turn.stage).values("symbol")
+        rows = Instrument.objects.filter(status=InstrumentStatus.ACTIVE, symbol__in=others)
+    ordered = rows.order_by("matching_partition", "symbol")
+    return list(ordered.values_list("symbol", flat=True)[:BOOKS_MAX])
 
 
-def _turn_event(is_open: bool, session: Session, symbols: list[str], now: datetime) -> EventRow:
+def _book_turn(book: Book, turn: Turn) -> None:
+    row = book.session
+    was_open = book.is_told and row.stage == Stage.CONTINUOUS
+    for phase in turn_phases(
+        turn.stage,
+        row.phase,
+        halted=book.instrument.halted,
+        is_told=book.is_told,
+        is_overdue=was_open and row.trade_date != turn.open_date,
+    ):
+        book.phase(phase)
+    row.stage, row.trade_date = turn.stage.value, turn.trade_date
+
+
+_TURN_EVENTS = {
+    Stage.CLOSED: ("MARKET_CLOSED", "MARKET_CLOSE"),
+    Stage.OPENING_AUCTION: ("MARKET_OPENING", "OPENING_AUCTION"),
+    Stage.CONTINUOUS: ("MARKET_OPENED", "MARKET_OPEN"),
+}
+
+
+def _turn_event(turn: Turn, symbols: list[str]) -> EventRow:
+    event_type, reason = _TURN_EVENTS[turn.stage]
     return EventRow(
         topic=Topic.AUDIT,
-        event_type="MARKET_OPENED" if is_open else "MARKET_CLOSED",
+        event_type=event_type,
         user_id=0,
         data={
-            "trade_date": session.trade_date.isoformat(),
-            "reason": "MARKET_OPEN" if is_open else "MARKET_CLOSED",
+            "trade_date": turn.trade_date.isoformat(),
+            "reason": reason,
             "symbols": symbols,
-            "at": iso(now),
+            "at": iso(turn.at),
         },
     )

@@ -33,5 +33,9 @@ def celery_settings(env: Environment) -> dict[str, Any]:
                 "task": "operations.session_upkeep",
                 "schedule": 15.0,
             },
+            "bands-upkeep": {
+                "task": "operations.bands_upkeep",
+                "schedule": 5.0,
+            },
         },
     }
