@@ -17,14 +17,17 @@ class OrderAdmin(DayAdmin):
         "order_type",
         "quantity",
         "price",
+        "stop_price",
         "filled_quantity",
         "status",
         "time_in_force",
+        "order_class",
+        "leg",
     )
-    list_filter = ("status", "side")
+    list_filter = ("status", "side", "order_type", "order_class")
     search_exact = ("client_order_id",)
-    search_numbers = ("account_id",)
-    search_help_text = "Order id, client order id or account id, whole"
+    search_numbers = ("account_id", "group_id")
+    search_help_text = "Order id, client order id, account id or group id, whole"
 
 
 @admin.register(LiveOrder)
@@ -37,6 +40,7 @@ class LiveOrderAdmin(ReadOnlyAdmin):
         "remaining",
         "held_cash",
         "held_shares",
+        "trigger_price",
         "created_at",
     )
     list_filter = ("status",)

@@ -7,8 +7,9 @@ VERIFY_SQL = "SELECT entry_verify(%s, %s, %s, %s, %s, %s::bigint, %s::numeric, %
 """Never one statement with the lock: a statement's snapshot is older than the lock it waits for."""
 
 FACTS_SQL = """
-SELECT %(symbol)s::text AS symbol, next_id() AS order_id, clock_timestamp() AS now,
-       a.user_id, a.account_status, a.cash_balance,
+SELECT %(symbol)s::text AS symbol, clock_timestamp() AS now,
+       ARRAY(SELECT next_id() FROM generate_series(1, %(orders)s)) AS order_ids,
+       a.account_id, a.user_id, a.account_status, a.cash_balance,
        coalesce(h.cash, 0) AS held_cash, coalesce(h.shares, 0) AS held_shares,
        coalesce(p.quantity, 0) AS position_quantity,
        i.instrument_id, i.status AS instrument_status, i.tradable, i.halted, i.matching_partition,
@@ -39,13 +40,14 @@ INSERT INTO order_client_keys (account_id, client_order_id, order_id, request_ha
 
 ORDER_INSERT_SQL = """
 INSERT INTO orders (order_id, user_id, account_id, client_order_id, symbol, side, order_type, price,
-                    collar_price, quantity, status, time_in_force, matching_partition, created_at,
-                    updated_at, expires_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'PENDING', %s, %s, %s, %s, %s)
+                    collar_price, stop_price, trail_amount, trail_percent, high_water_mark, quantity, status,
+                    time_in_force, order_class, group_id, leg, matching_partition, created_at, updated_at,
+                    expires_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 
 HOLD_INSERT_SQL = """
 INSERT INTO live_orders (order_id, account_id, user_id, matching_partition, symbol, status, remaining,
-                         hold_price, held_cash, held_shares, created_at)
-VALUES (%s, %s, %s, %s, %s, 'PENDING', %s, %s, %s, %s, %s)
+                         hold_price, held_cash, held_shares, group_id, created_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """

@@ -7,13 +7,16 @@ from typing import Any
 
 from apps.orders.lifecycle import status_change
 from apps.primitives.clock import iso
-from apps.primitives.fix import LIVE_STATUSES, OrdStatus
+from apps.primitives.fix import LIVE_STATUSES, OrderClass, OrdStatus
 from apps.primitives.money import CENT, cost_average
 
 
 @dataclass(slots=True)
 class OrderState:
-    """One order while a batch is booked; prices in dollars, quantities in shares."""
+    """One order while a batch is booked; prices in dollars, quantities in shares.
+
+    ``reserved`` are the shares that a leg holds while it waits: what its entry has bought so far.
+    """
 
     order_id: int
     user_id: int
@@ -34,8 +37,18 @@ class OrderState:
     replaced_by: int | None
     created_at: datetime
     expires_at: datetime | None
-    hold_price: Decimal
-    priority: int
+    stop_price: Decimal | None = None
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+    high_water_mark: Decimal | None = None
+    triggered_at: datetime | None = None
+    order_class: str = OrderClass.SIMPLE
+    group_id: int | None = None
+    leg: str | None = None
+    hold_price: Decimal = Decimal(0)
+    priority: int = 0
+    trigger_price: Decimal | None = None
+    reserved: int = 0
     is_new_row: bool = field(default=False, kw_only=True)
 
     @property
@@ -51,11 +64,17 @@ class OrderState:
         return cost_average(self.filled_value, self.filled_quantity) if self.filled_quantity else None
 
     @property
+    def is_held(self) -> bool:
+        return self.status is OrdStatus.HELD
+
+    @property
     def held_cash(self) -> Decimal:
         return (self.hold_price * self.leaves_quantity).quantize(CENT)
 
     @property
     def held_shares(self) -> int:
+        if self.is_held:
+            return self.reserved
         return self.leaves_quantity if self.side == "SELL" else 0
 
     def accept(self, priority: int) -> None:
@@ -68,6 +87,20 @@ class OrderState:
         self.filled_value += price * quantity
         full = self.leaves_quantity == 0
         self.status = status_change(self.status, OrdStatus.FILLED if full else OrdStatus.PARTIALLY_FILLED)
+
+    def trigger(self, at: datetime, priority: int) -> None:
+        """A stop was elected: it acts from here on."""
+        self.triggered_at = at
+        self.priority = priority
+
+    def trail(self, mark: Decimal, stop_price: Decimal, priority: int) -> None:
+        """A trade moved a trailing stop."""
+        self.high_water_mark, self.stop_price, self.priority = mark, stop_price, priority
+
+    def release(self) -> None:
+        """A leg that waited here goes to the engine and holds what it may sell."""
+        self.status = status_change(self.status, OrdStatus.PENDING)
+        self.trigger_price, self.reserved = None, 0
 
     def end(self, status: OrdStatus, reason: str | None = None) -> None:
         self.status = status_change(self.status, status)
@@ -84,6 +117,14 @@ class OrderState:
             "order_type": self.order_type,
             "time_in_force": self.time_in_force,
             "price": self.price,
+            "stop_price": self.stop_price,
+            "trail_amount": self.trail_amount,
+            "trail_percent": self.trail_percent,
+            "high_water_mark": self.high_water_mark,
+            "triggered_at": iso(self.triggered_at) if self.triggered_at else None,
+            "order_class": self.order_class,
+            "group_id": str(self.group_id) if self.group_id else None,
+            "leg": self.leg,
             "quantity": self.quantity,
             "filled_quantity": self.filled_quantity,
             "average_price": self.average_price,

@@ -14,7 +14,7 @@ NEXT: dict[OrdStatus, frozenset[OrdStatus]] = {
         }
     ),
     OrdStatus.HELD: frozenset(
-        {OrdStatus.PENDING, OrdStatus.CANCELLED, OrdStatus.REJECTED, OrdStatus.EXPIRED}
+        {OrdStatus.PENDING, OrdStatus.CANCELLED, OrdStatus.REPLACED, OrdStatus.EXPIRED}
     ),
     OrdStatus.NEW: frozenset(
         {

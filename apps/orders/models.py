@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from apps.events.models import NextId
-from apps.primitives.fix import OrderType, OrdStatus, Side, TimeInForce
+from apps.primitives.fix import Leg, OrderClass, OrderType, OrdStatus, Side, TimeInForce
 from apps.primitives.partitions import PartitionedTable
 
 PARTITIONED = [PartitionedTable("orders", "order_id", fillfactor=60)]
@@ -15,7 +15,11 @@ def _choices(kind: type) -> list[tuple[str, str]]:
 
 
 class Order(models.Model):
-    """One order for life; entry inserts it, the runner alone updates it."""
+    """One order for life; entry inserts it, the runner alone updates it.
+
+    ``price`` is the limit, ``collar_price`` the worst price of an order without one, ``stop_price`` the
+    trigger, which in a TRAIL follows ``high_water_mark``. The orders of a group carry its first one's id.
+    """
 
     order_id = models.BigIntegerField(primary_key=True, editable=False, db_default=NextId())
     user_id = models.BigIntegerField()
@@ -26,6 +30,14 @@ class Order(models.Model):
     order_type = models.CharField(max_length=10, choices=_choices(OrderType))
     price = models.DecimalField(max_digits=10, decimal_places=4, null=True)
     collar_price = models.DecimalField(max_digits=10, decimal_places=4, null=True)
+    stop_price = models.DecimalField(max_digits=10, decimal_places=4, null=True)
+    trail_amount = models.DecimalField(max_digits=10, decimal_places=4, null=True)
+    trail_percent = models.DecimalField(max_digits=7, decimal_places=4, null=True)
+    high_water_mark = models.DecimalField(max_digits=10, decimal_places=4, null=True)
+    triggered_at = models.DateTimeField(null=True)
+    order_class = models.CharField(max_length=8, choices=_choices(OrderClass), db_default="SIMPLE")
+    group_id = models.BigIntegerField(null=True)
+    leg = models.CharField(max_length=12, choices=_choices(Leg), null=True)
     quantity = models.IntegerField()
     filled_quantity = models.IntegerField(db_default=0)
     filled_value = models.DecimalField(max_digits=19, decimal_places=4, db_default=0)
@@ -47,6 +59,7 @@ class Order(models.Model):
         indexes = [
             models.Index("user_id", "symbol", models.F("created_at").desc(), name="idx_user_symbol"),
             models.Index(models.F("created_at").desc(), name="idx_created_at"),
+            models.Index("group_id", name="orders_group", condition=models.Q(group_id__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -54,7 +67,10 @@ class Order(models.Model):
 
 
 class LiveOrder(models.Model):
-    """The hold of one order that may still trade; a terminal order has none."""
+    """The hold of one order that may still trade; a terminal order has none.
+
+    ``trigger_price`` arms a stop-loss that waits here and not in the engine.
+    """
 
     order_id = models.BigIntegerField(primary_key=True, editable=False)
     account_id = models.BigIntegerField()
@@ -67,6 +83,8 @@ class LiveOrder(models.Model):
     held_cash = models.DecimalField(max_digits=15, decimal_places=2, db_default=0)
     held_shares = models.IntegerField(db_default=0)
     priority = models.BigIntegerField(db_default=0)
+    group_id = models.BigIntegerField(null=True)
+    trigger_price = models.DecimalField(max_digits=10, decimal_places=4, null=True)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -74,6 +92,13 @@ class LiveOrder(models.Model):
         indexes = [
             models.Index("account_id", name="live_orders_account"),
             models.Index("symbol", "status", models.F("created_at").desc(), name="idx_symbol_status"),
+            models.Index("group_id", name="live_orders_group", condition=models.Q(group_id__isnull=False)),
+            models.Index(
+                "symbol",
+                "trigger_price",
+                name="live_orders_armed",
+                condition=models.Q(trigger_price__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -11,16 +11,15 @@ from django.db import connection
 from django.db.models import QuerySet, Sum
 
 from apps.accounts.selectors import account_get
-from apps.matching.journal import symbols_halted
-from apps.matching.messages import BookState, OpenOrder
 from apps.matching.models import OrderCommand
+from apps.orders.engine_terms import terms_read
 from apps.orders.models import LiveOrder, Order, OrderClientKey
 from apps.positions.selectors import position_list
 from apps.primitives.clock import utc_now
 from apps.primitives.errors import NotFound
-from apps.primitives.fix import TERMINAL_STATUSES, OrdStatus
+from apps.primitives.fix import TERMINAL_STATUSES, Leg, OrderClass, OrdStatus
 from apps.primitives.ids import Kind, id_floor, public_id
-from apps.primitives.money import CENT, cost_average, price_to_units, units_to_price
+from apps.primitives.money import CENT, cost_average
 
 PENDING_CANCEL = "PENDING_CANCEL"
 PENDING_REPLACE = "PENDING_REPLACE"
@@ -58,6 +57,14 @@ class OrderView:
     expires_at: datetime | None
     replaces: int | None
     replaced_by: int | None
+    stop_price: Decimal | None = None
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+    high_water_mark: Decimal | None = None
+    triggered_at: datetime | None = None
+    order_class: str = OrderClass.SIMPLE
+    group_id: int | None = None
+    leg: str | None = None
 
     @property
     def public_id(self) -> UUID:
@@ -70,6 +77,11 @@ class OrderView:
     @property
     def is_live(self) -> bool:
         return self.status not in TERMINAL_STATUSES
+
+    @property
+    def is_parent(self) -> bool:
+        """Whether the order leads its group: the entry, or the take-profit of a pair without one."""
+        return self.leg == (Leg.TAKE_PROFIT if self.order_class == OrderClass.OCO else Leg.ENTRY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +130,14 @@ def order_view(row: Order) -> OrderView:
         expires_at=row.expires_at,
         replaces=row.replaces,
         replaced_by=row.replaced_by,
+        stop_price=row.stop_price,
+        trail_amount=row.trail_amount,
+        trail_percent=row.trail_percent,
+        high_water_mark=row.high_water_mark,
+        triggered_at=row.triggered_at,
+        order_class=row.order_class,
+        group_id=row.group_id,
+        leg=row.leg,
     )
 
 
@@ -136,30 +156,30 @@ def _with_queued(views: list[OrderView]) -> list[OrderView]:
     ]
 
 
-def _replacement_queued(command: OrderCommand) -> OrderView:
-    return OrderView(
+def _replacements_queued(commands: Sequence[OrderCommand]) -> list[OrderView]:
+    """Return replacements that wait for the runner: the old order with what the command changes."""
+    olds = Order.objects.in_bulk([command.orig_order_id for command in commands])
+    return [_replacement_queued(command, olds[command.orig_order_id]) for command in commands]
+
+
+def _replacement_queued(command: OrderCommand, old: Order) -> OrderView:
+    terms = terms_read(command, old.order_type)
+    return replace(
+        order_view(old),
         order_id=command.order_id,
-        user_id=command.user_id,
-        account_id=command.account_id,
-        matching_partition=command.matching_partition,
         client_order_id=command.client_order_id,
-        symbol=command.symbol,
-        side=command.side,
-        order_type=command.order_type,
         time_in_force=command.time_in_force,
         quantity=command.quantity,
         filled_quantity=0,
-        price=units_to_price(command.price_units),
+        price=terms.price,
+        stop_price=terms.stop_price or old.stop_price,
+        trail_amount=terms.trail_amount,
+        trail_percent=terms.trail_percent,
         avg_fill_price=None,
         status=OrdStatus.PENDING,
-        reject_reason=None,
         created_at=command.created_at,
         updated_at=command.created_at,
         filled_at=None,
-        cancelled_at=None,
-        expired_at=None,
-        replaced_at=None,
-        failed_at=None,
         expires_at=None,
         replaces=command.orig_order_id,
         replaced_by=None,
@@ -169,7 +189,7 @@ def _replacement_queued(command: OrderCommand) -> OrderView:
 def replacement_queued_of(view: OrderView) -> list[OrderView]:
     """Return the replacement that is queued for an order, if there is one."""
     queued = OrderCommand.objects.filter(orig_order_id=view.order_id, kind="REPLACE")
-    return [_replacement_queued(command) for command in queued[:1]]
+    return _replacements_queued(list(queued[:1]))
 
 
 def order_row(account_id: int, order_id: int) -> Order:
@@ -186,11 +206,11 @@ def order_get(account_id: int, order_id: int) -> OrderView:
     try:
         return _with_queued([order_view(order_row(account_id, order_id))])[0]
     except NotFound:
-        queued = OrderCommand.objects.filter(order_id=order_id, account_id=account_id, kind="REPLACE").first()
-        if queued is None:
-            # The replacement may have been booked between the two reads.
-            return order_view(order_row(account_id, order_id))
-        return _replacement_queued(queued)
+        queued = OrderCommand.objects.filter(order_id=order_id, account_id=account_id, kind="REPLACE")
+        if waiting := _replacements_queued(list(queued[:1])):
+            return waiting[0]
+        # The replacement may have been booked between the two reads.
+        return order_view(order_row(account_id, order_id))
 
 
 def order_get_by_client_id(account_id: int, client_order_id: str) -> OrderView:
@@ -226,33 +246,65 @@ def order_list(
     until: datetime | None = None,
     side: str | None = None,
     direction: str = "desc",
+    nested: bool = False,
+    before_id: int | None = None,
+    after_id: int | None = None,
 ) -> list[OrderView]:
-    """Return an account's orders by submission time: open, closed or all; times are exclusive bounds."""
+    """Return an account's orders by submission time: open, closed or all; times and ids are exclusive bounds.
+
+    With ``nested`` the children of a parent that is in the list are left out: ``legs_of`` has them.
+    """
     limit = max(1, min(limit, LIST_MAX))
     user_id = account_get(account_id).user_id
     rows = Order.objects.filter(user_id=user_id, account_id=account_id)
-    if symbols:
-        rows = rows.filter(symbol__in=symbols)
-    if side:
-        rows = rows.filter(side=side)
-    if after:
-        rows = rows.filter(created_at__gt=after)
-    if until:
-        rows = rows.filter(created_at__lt=until)
-    live_ids = LiveOrder.objects.filter(account_id=account_id).values_list("order_id", flat=True)
+    given = {
+        "symbol__in": symbols or None,
+        "side": side or None,
+        "created_at__gt": after,
+        "created_at__lt": until,
+        "order_id__gt": after_id,
+        "order_id__lt": before_id,
+    }
+    rows = rows.filter(**{name: value for name, value in given.items() if value is not None})
     if status == "open":
+        live_ids = LiveOrder.objects.filter(account_id=account_id).values_list("order_id", flat=True)
         rows = rows.filter(order_id__in=list(live_ids))
-        order = "order_id" if direction == "asc" else "-order_id"
-        return _with_queued([order_view(row) for row in rows.order_by(order)[:limit]])
-    if status == "closed":
-        rows = rows.filter(status__in=[s.value for s in TERMINAL_STATUSES])
-    oldest = id_floor(after) if after else 0
-    newest = id_floor(until + timedelta(seconds=1)) if until else None
-    if direction == "asc":
-        found = list(rows.filter(order_id__gte=oldest).order_by("order_id")[:limit])
+        found = list(rows.order_by("order_id" if direction == "asc" else "-order_id")[:limit])
     else:
-        found = _in_window(rows, limit, oldest, newest)
-    return _with_queued([order_view(row) for row in found])
+        if status == "closed":
+            rows = rows.filter(status__in=[s.value for s in TERMINAL_STATUSES])
+        oldest = id_floor(after) if after else 0
+        newest = id_floor(until + timedelta(seconds=1)) if until else None
+        if direction == "asc":
+            found = list(rows.filter(order_id__gte=oldest).order_by("order_id")[:limit])
+        else:
+            found = _in_window(rows, limit, oldest, newest)
+    views = _with_queued([order_view(row) for row in found])
+    return _without_children(views) if nested else views
+
+
+def _without_children(views: list[OrderView]) -> list[OrderView]:
+    led = {view.group_id for view in views if view.is_parent}
+    return [view for view in views if view.is_parent or view.group_id is None or view.group_id not in led]
+
+
+def legs_of(views: Sequence[OrderView]) -> dict[int, list[OrderView]]:
+    """Return the other legs of each group among orders of one account, by the id of the order that leads it.
+
+    Of a leg that was replaced the newest is returned, whichever order of the parent's was asked for.
+    """
+    parents = [view for view in views if view.is_parent]
+    groups = {view.group_id for view in parents if view.group_id is not None}
+    if not groups:
+        return {}
+    rows = Order.objects.filter(
+        user_id=parents[0].user_id, group_id__in=groups, order_id__gte=min(groups)
+    ).exclude(status=OrdStatus.REPLACED)
+    members = _with_queued([order_view(row) for row in rows.order_by("order_id")])
+    return {
+        parent.order_id: [m for m in members if m.group_id == parent.group_id and not m.is_parent]
+        for parent in parents
+    }
 
 
 def held_cash(account_id: int) -> Decimal:
@@ -291,72 +343,16 @@ def account_summary(account_id: int) -> AccountSummary:
     )
 
 
-_OPEN_ORDERS_SQL = """
-SELECT o.order_id, o.account_id, i.instrument_id, o.side, o.price, o.collar_price,
-       o.quantity, o.filled_quantity, o.time_in_force
-FROM live_orders l
-JOIN orders o ON o.order_id = l.order_id
-JOIN instruments i ON i.symbol = o.symbol
-WHERE l.matching_partition = %s AND l.status IN ('NEW', 'PARTIALLY_FILLED')
-ORDER BY l.priority, l.order_id
-"""
-
-
-def _open_order(
-    order_id: int,
-    account_id: int,
-    symbol_id: int,
-    side: str,
-    price: Decimal | None,
-    collar: Decimal | None,
-    quantity: int,
-    filled: int,
-    time_in_force: str,
-) -> OpenOrder:
-    worst = price if price is not None else collar
-    assert worst is not None, "a resting order has a price"
-    return OpenOrder(
-        order_id=order_id,
-        owner=account_id,
-        symbol_id=symbol_id,
-        side=side,
-        price_units=price_to_units(worst),
-        quantity=quantity,
-        cum_quantity=filled,
-        time_in_force=time_in_force,
-    )
-
-
-def book_state_load(cursor: Any, matching_partition: int) -> BookState:
-    """Return what a matching partition's books hold, in priority order, read on the runner's cursor."""
-    cursor.execute(
-        "SELECT i.instrument_id, i.symbol, p.last_price, p.day_volume FROM instruments i "
-        "LEFT JOIN instrument_prices p USING (symbol) WHERE i.matching_partition = %s",
-        (matching_partition,),
-    )
-    listed = cursor.fetchall()
-    halted = symbols_halted(cursor, matching_partition)
-    cursor.execute(_OPEN_ORDERS_SQL, (matching_partition,))
-    orders = [_open_order(*row) for row in cursor.fetchall()]
-    return BookState(
-        symbols={symbol_id: symbol for symbol_id, symbol, *_ in listed},
-        halted=frozenset(symbol_id for symbol_id, symbol, *_ in listed if symbol in halted),
-        open_orders=orders,
-        last_prices={
-            symbol_id: (price_to_units(price), volume)
-            for symbol_id, _, price, volume in listed
-            if price is not None
-        },
-    )
-
-
 def orders_expired(now: datetime, limit: int) -> list[dict[str, Any]]:
-    """Return live orders whose time has come and for which no expiry is queued yet."""
+    """Return live orders whose time has come and for which no expiry is queued yet.
+
+    A leg that waits in the books ends with the order it waits for.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT o.order_id, o.symbol, i.instrument_id, o.account_id, o.user_id, o.matching_partition "
             "FROM live_orders l JOIN orders o USING (order_id) JOIN instruments i ON i.symbol = o.symbol "
-            "WHERE o.expires_at <= %s AND NOT EXISTS (SELECT 1 FROM order_commands c "
+            "WHERE o.expires_at <= %s AND l.status <> 'HELD' AND NOT EXISTS (SELECT 1 FROM order_commands c "
             "WHERE c.orig_order_id = o.order_id AND c.kind = 'EXPIRE') ORDER BY o.order_id LIMIT %s",
             (now, limit),
         )

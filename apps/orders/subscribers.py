@@ -18,7 +18,7 @@ def _facts(event: EventRecord) -> dict[str, Any] | None:
     if event.topic != Topic.ORDERS:
         return None
     if event.event_type == "ORDER_PLACED":
-        return {**event.data, "status": OrdStatus.PENDING.value}
+        return {"status": OrdStatus.PENDING.value, **event.data}
     return event.data.get("order")
 
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from apps.primitives.clock import iso
+from apps.primitives.fix import OrderClass
 from apps.primitives.ids import Kind, public_id
 
 ASSET_CLASS = "us_equity"
@@ -25,13 +26,14 @@ STATUS_WORDS = {
 }
 """Stored or derived status -> the word published clients know; their enumerations are closed."""
 
-TYPE_WORDS = {
+TYPE_WORDS: dict[str, str] = {
     "MARKET": "market",
     "LIMIT": "limit",
     "STOP": "stop",
     "STOP_LIMIT": "stop_limit",
     "TRAIL": "trailing_stop",
 }
+"""Stored type -> the published word."""
 
 TIME_WORDS = {
     "DAY": "day",
@@ -66,6 +68,18 @@ class WireOrder(Protocol):
     def filled_quantity(self) -> int: ...
     @property
     def price(self) -> Decimal | None: ...
+    @property
+    def stop_price(self) -> Decimal | None: ...
+    @property
+    def trail_amount(self) -> Decimal | None: ...
+    @property
+    def trail_percent(self) -> Decimal | None: ...
+    @property
+    def high_water_mark(self) -> Decimal | None: ...
+    @property
+    def triggered_at(self) -> datetime | None: ...
+    @property
+    def order_class(self) -> str: ...
     @property
     def avg_fill_price(self) -> Decimal | None: ...
     @property
@@ -122,10 +136,13 @@ def _order_id(number: int | None) -> str | None:
     return None if number is None else str(public_id(Kind.ORDER, number))
 
 
-def order_wire(order: WireOrder, asset_id: UUID | None) -> dict[str, Any]:
+def order_wire(
+    order: WireOrder, asset_id: UUID | None, legs: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
     """Return the published order object: ids as UUIDs, figures as strings, times in UTC.
 
-    ``filled_at`` is given for a complete fill only, so that a stream and a later read say the same.
+    ``filled_at`` is given for a complete fill only, so that a stream and a later read say the same. ``legs``
+    are published orders themselves.
     """
     kind = TYPE_WORDS[order.order_type]
     return {
@@ -149,19 +166,20 @@ def order_wire(order: WireOrder, asset_id: UUID | None) -> dict[str, Any]:
         "qty": str(order.quantity),
         "filled_qty": str(order.filled_quantity),
         "filled_avg_price": _decimal(order.avg_fill_price),
-        "order_class": "",
+        "order_class": "" if order.order_class == OrderClass.SIMPLE else order.order_class.lower(),
         "order_type": kind,
         "type": kind,
         "side": order.side.lower(),
         "position_intent": "buy_to_open" if order.side == "BUY" else "sell_to_close",
         "time_in_force": TIME_WORDS[order.time_in_force],
         "limit_price": _decimal(order.price),
-        "stop_price": None,
+        "stop_price": _decimal(order.stop_price),
         "status": STATUS_WORDS[order.status],
         "extended_hours": False,
-        "legs": None,
-        "trail_percent": None,
-        "trail_price": None,
-        "hwm": None,
+        "legs": legs,
+        "trail_percent": _decimal(order.trail_percent),
+        "trail_price": _decimal(order.trail_amount),
+        "hwm": _decimal(order.high_water_mark),
+        "triggered_at": _time(order.triggered_at),
         "reject_reason": order.reject_reason,
     }

@@ -26,6 +26,23 @@ class TimeInForce(StrEnum):
     CLS = "CLS"
 
 
+class OrderClass(StrEnum):
+    """Whether an order stands alone or with the exits that its fill, or one another's, releases."""
+
+    SIMPLE = "SIMPLE"
+    BRACKET = "BRACKET"
+    OCO = "OCO"
+    OTO = "OTO"
+
+
+class Leg(StrEnum):
+    """What an order does in its group."""
+
+    ENTRY = "ENTRY"
+    TAKE_PROFIT = "TAKE_PROFIT"
+    STOP_LOSS = "STOP_LOSS"
+
+
 class OrdStatus(StrEnum):
     PENDING = "PENDING"
     HELD = "HELD"

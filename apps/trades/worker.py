@@ -15,7 +15,7 @@ from apps.marketdata.tape import Tape
 from apps.matching.native import NativeEngine
 from apps.matching.runner import Runner, RunnerPorts
 from apps.matching.services import wake_channel
-from apps.orders.selectors import book_state_load
+from apps.orders.book_state import book_state_load
 from apps.trades.services.booking import batch_book
 
 logger = logging.getLogger(__name__)

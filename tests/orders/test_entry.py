@@ -142,3 +142,29 @@ def test_entry_locks_then_verifies_then_inserts_in_one_message(
     assert kinds == ["BEGIN", "SELECT", "SELECT", "INSERT", "INSERT", "INSERT", "INSERT", "INSERT", "COMMIT"]
     assert "FOR NO KEY UPDATE" in sent[1]
     assert "entry_verify" in sent[2]
+
+
+def test_same_shares_cannot_be_promised_to_two_pairs_of_exits_at_once(market: None) -> None:
+    ada = trader_open(shares={"AAPL": 10})
+    outcomes = together(20, lambda _: ada.group("oco", 10, "104.00", "95.00"))
+    assert sum(not isinstance(o, BrokerageError) for o in outcomes) == 1
+    assert rows_written() == [2, 2, 2, 1]
+
+
+def test_group_whose_last_row_fails_leaves_none(market: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = trader_open(cash="1000.00")
+    ids = iter(["leg-1", "leg-1"])
+    monkeypatch.setattr("apps.orders.services.plan.uuid4", lambda: next(ids, "leg-1"))
+    monkeypatch.setattr("apps.orders.services.transaction.ATTEMPTS_MAX", 2)
+    with pytest.raises(BrokerageError):
+        ada.group("bracket", 5, "104.00", "95.00", price="100.00")
+    assert rows_written() == [0, 0, 0, 0]
+    assert Event.objects.filter(topic="orders-events").count() == 0
+
+
+def test_group_with_a_used_client_order_id_is_refused_whole(market: None) -> None:
+    ada = trader_open(cash="10000.00")
+    ada.group("bracket", 5, "104.00", "95.00", price="100.00", client_order_id="mine")
+    with pytest.raises(Conflict):
+        ada.group("bracket", 5, "104.00", "95.00", price="100.00", client_order_id="mine")
+    assert rows_written() == [3, 3, 3, 1]

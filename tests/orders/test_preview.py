@@ -1,6 +1,7 @@
 """The preview tells what entry would do, and writes nothing."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.support.builders import Trader, trader_open
 from tests.support.matching import Exchange
 
 
-def preview(trader: Trader, side: str, quantity: int, price: str | None = None, **more: str) -> OrderPreview:
+def preview(trader: Trader, side: str, quantity: int, price: str | None = None, **more: Any) -> OrderPreview:
     kind = "limit" if price else "market"
     asked = {"symbol": "AAPL", "side": side, "order_type": kind, "quantity": quantity, "price": price, **more}
     return order_preview(intent_make(account_id=trader.account_id, **asked))
@@ -56,3 +57,23 @@ def test_preview_gives_entrys_own_refusal(exchange: Exchange) -> None:
 def test_preview_of_an_unknown_symbol_is_not_found(market: None) -> None:
     with pytest.raises(NotFound):
         preview(trader_open(), "buy", 5, "100.00", symbol="NOPE")
+
+
+def test_preview_of_a_stop_shows_where_it_triggers_and_its_worst_price(market: None) -> None:
+    ada = trader_open(cash="2000.00", shares={"AAPL": 10})
+    shown = preview(ada, "buy", 10, order_type="stop", stop_price="105.00")
+    assert (shown.stop_price, shown.worst_price) == (Decimal("105.0000"), Decimal("115.50"))
+    assert (shown.estimated_cost, shown.max_quantity) == (Decimal("1050.00"), 17)
+    assert shown.hint == "It waits outside the book until the price rises to 105."
+    trailing = preview(ada, "sell", 10, order_type="trail", trail_percent="5")
+    assert (trailing.stop_price, trailing.worst_price) == (Decimal("95.0000"), Decimal("85.50"))
+    limited = preview(ada, "sell", 10, "94.50", order_type="stop_limit", stop_price="95.00")
+    assert (limited.stop_price, limited.worst_price) == (Decimal("95.0000"), None)
+
+
+def test_preview_of_a_group_refuses_its_exits_as_entry_does(market: None) -> None:
+    ada = trader_open(cash="2000.00")
+    exits = {"take_profit": {"limit_price": "110.00"}, "stop_loss": {"stop_price": "100.00"}}
+    shown = preview(ada, "buy", 10, "100.00", order_class="bracket", **exits)
+    assert shown.refusal is not None
+    assert (shown.refusal.reason, shown.refusal.field) == ("LEG_PRICE", "stop_loss.stop_price")

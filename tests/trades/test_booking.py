@@ -271,7 +271,7 @@ def test_half_a_batch_is_never_booked(exchange: Exchange, monkeypatch: pytest.Mo
     ada, grace = trader_open(cash="5000.00"), trader_open(shares={"AAPL": 10})
     grace.sell(5, "100.00")
     ada.buy(5, "100.00")
-    monkeypatch.setattr("apps.trades.services.booking.last_prices_write", lambda *_: 1 / 0)
+    monkeypatch.setattr("apps.trades.services.books.last_prices_write", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         exchange.run()
     exchange.connection.close()

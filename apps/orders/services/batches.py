@@ -1,7 +1,8 @@
 """The set-based reads and writes of orders and holds that booking uses, on the runner's own cursor."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from apps.orders.executions import OrderState
@@ -10,8 +11,10 @@ from apps.primitives.fix import OrdStatus
 _READ_SQL = """
 SELECT o.order_id, o.user_id, o.account_id, o.client_order_id, o.symbol, o.side, o.order_type,
        o.time_in_force, o.price, o.collar_price, o.quantity, o.filled_quantity, o.filled_value, o.status,
-       o.reason, o.replaces, o.replaced_by, o.created_at, o.expires_at,
-       coalesce(l.hold_price, 0), coalesce(l.priority, 0)
+       o.reason, o.replaces, o.replaced_by, o.created_at, o.expires_at, o.stop_price, o.trail_amount,
+       o.trail_percent, o.high_water_mark, o.triggered_at, o.order_class, o.group_id, o.leg,
+       coalesce(l.hold_price, 0), coalesce(l.priority, 0), l.trigger_price,
+       CASE WHEN l.status = 'HELD' THEN l.held_shares ELSE 0 END
 FROM orders o LEFT JOIN live_orders l ON l.order_id = o.order_id
 WHERE o.order_id = ANY(%s)
 """
@@ -19,29 +22,47 @@ WHERE o.order_id = ANY(%s)
 _UPDATE_SQL = """
 UPDATE orders AS o SET
     status = v.status, filled_quantity = v.filled_quantity, filled_value = v.filled_value,
-    reason = v.reason, replaced_by = v.replaced_by, updated_at = %(now)s,
+    reason = v.reason, replaced_by = v.replaced_by, quantity = v.quantity, stop_price = v.stop_price,
+    high_water_mark = v.high_water_mark, triggered_at = v.triggered_at, expires_at = v.expires_at,
+    updated_at = %(now)s,
     filled_at    = CASE WHEN v.filled_quantity > o.filled_quantity THEN %(now)s ELSE o.filled_at END,
     cancelled_at = CASE WHEN v.status = 'CANCELLED' THEN %(now)s ELSE o.cancelled_at END,
     ended_at     = CASE WHEN v.live THEN NULL ELSE %(now)s::timestamptz END
 FROM unnest(%(ids)s::bigint[], %(statuses)s::text[], %(filled)s::int[], %(values)s::numeric[],
-            %(reasons)s::text[], %(replaced_by)s::bigint[], %(live)s::boolean[])
-     AS v (order_id, status, filled_quantity, filled_value, reason, replaced_by, live)
+            %(reasons)s::text[], %(replaced_by)s::bigint[], %(live)s::boolean[], %(quantities)s::int[],
+            %(stops)s::numeric[], %(marks)s::numeric[], %(triggered)s::timestamptz[],
+            %(expiries)s::timestamptz[])
+     AS v (order_id, status, filled_quantity, filled_value, reason, replaced_by, live, quantity, stop_price,
+           high_water_mark, triggered_at, expires_at)
 WHERE o.order_id = v.order_id AND o.order_id = ANY(%(ids)s)
 """
 
 _INSERT_COLUMNS = (
     "order_id, user_id, account_id, client_order_id, symbol, side, order_type, price, collar_price, "
     "quantity, filled_quantity, filled_value, status, time_in_force, matching_partition, reason, replaces, "
-    "created_at, updated_at, filled_at, cancelled_at, ended_at, expires_at"
+    "created_at, updated_at, filled_at, cancelled_at, ended_at, expires_at, stop_price, trail_amount, "
+    "trail_percent, high_water_mark, triggered_at, order_class, group_id, leg"
 )
 
 _HOLD_UPDATE_SQL = """
 UPDATE live_orders AS l SET
     status = v.status, remaining = v.remaining, hold_price = v.hold_price, held_cash = v.held_cash,
-    held_shares = v.held_shares, priority = v.priority
-FROM unnest(%s::bigint[], %s::text[], %s::int[], %s::numeric[], %s::numeric[], %s::int[], %s::bigint[])
-     AS v (order_id, status, remaining, hold_price, held_cash, held_shares, priority)
+    held_shares = v.held_shares, priority = v.priority, trigger_price = v.trigger_price
+FROM unnest(%s::bigint[], %s::text[], %s::int[], %s::numeric[], %s::numeric[], %s::int[], %s::bigint[],
+            %s::numeric[])
+     AS v (order_id, status, remaining, hold_price, held_cash, held_shares, priority, trigger_price)
 WHERE l.order_id = v.order_id
+"""
+
+# Only live members matter: what a group did before is in how these stand. The armed ones are looked up symbol
+# by symbol, from the lowest trade upwards, however many listen.
+_MEMBERS_SQL = """
+SELECT order_id, group_id FROM live_orders
+WHERE group_id = ANY(%(groups)s::bigint[] || ARRAY(
+    SELECT armed.group_id FROM unnest(%(symbols)s::text[], %(lows)s::numeric[]) AS v (symbol, low)
+    CROSS JOIN LATERAL (
+        SELECT group_id FROM live_orders
+        WHERE symbol = v.symbol AND trigger_price >= v.low OFFSET 0) AS armed))
 """
 
 
@@ -54,6 +75,17 @@ def orders_read(cursor: Any, order_ids: Sequence[int]) -> dict[int, OrderState]:
         state.status = OrdStatus(state.status)
         found[state.order_id] = state
     return found
+
+
+def group_members_read(
+    cursor: Any, group_ids: Collection[int], lows: Mapping[str, Decimal]
+) -> dict[int, int]:
+    """Return the live orders, with their groups, of these groups and of those whose stop-loss was reached."""
+    if not group_ids and not lows:
+        return {}
+    values = {"groups": list(group_ids), "symbols": list(lows), "lows": list(lows.values())}
+    cursor.execute(_MEMBERS_SQL, values)
+    return dict(cursor.fetchall())
 
 
 def orders_write(cursor: Any, states: Sequence[OrderState], partition: int, now: datetime) -> None:
@@ -73,6 +105,11 @@ def orders_write(cursor: Any, states: Sequence[OrderState], partition: int, now:
             "reasons": [s.reason for s in changed],
             "replaced_by": [s.replaced_by for s in changed],
             "live": [s.is_live for s in changed],
+            "quantities": [s.quantity for s in changed],
+            "stops": [s.stop_price for s in changed],
+            "marks": [s.high_water_mark for s in changed],
+            "triggered": [s.triggered_at for s in changed],
+            "expiries": [s.expires_at for s in changed],
         },
     )
     assert cursor.rowcount == len(changed), "an order that was read is gone"
@@ -108,6 +145,14 @@ def _orders_insert(cursor: Any, states: Sequence[OrderState], partition: int, no
                     now if s.status is OrdStatus.CANCELLED else None,
                     None if s.is_live else now,
                     s.expires_at,
+                    s.stop_price,
+                    s.trail_amount,
+                    s.trail_percent,
+                    s.high_water_mark,
+                    s.triggered_at,
+                    s.order_class,
+                    s.group_id,
+                    s.leg,
                 )
             )
 
@@ -126,6 +171,7 @@ def holds_write(cursor: Any, states: Sequence[OrderState], released_ids: Sequenc
                 s.held_cash,
                 s.held_shares,
                 s.priority,
+                s.trigger_price,
             )
             for s in live
         ]

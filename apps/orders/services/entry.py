@@ -1,6 +1,5 @@
 """Order entry: one short READ COMMITTED transaction that holds the money and makes the order durable."""
 
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -8,12 +7,13 @@ from django.db import connection
 from apps.accounts.selectors import account_get
 from apps.events.facts import EventRow, Origin, Topic
 from apps.events.services import event_append
-from apps.instruments.calendar import Session
 from apps.matching.messages import Command
 from apps.matching.services import command_append, matching_wake
+from apps.orders.engine_terms import flags_of, stop_units, trail_units
 from apps.orders.entry_sql import CLIENT_KEY_INSERT_SQL, ORDER_INSERT_SQL
 from apps.orders.intents import OrderIntent
 from apps.orders.selectors import OrderView
+from apps.orders.services.plan import PlannedOrder, orders_count, orders_plan
 from apps.orders.services.transaction import (
     EntryFacts,
     Script,
@@ -24,23 +24,12 @@ from apps.orders.services.transaction import (
 )
 from apps.primitives.clock import iso, utc_now
 from apps.primitives.errors import BrokerageError, Refused
-from apps.primitives.fix import OrderType, OrdStatus, TimeInForce
+from apps.primitives.fix import OrderClass
 from apps.primitives.money import price_to_units
-from apps.risk.rules import Hold, OrderFacts, pretrade_check
-
-GTC_LIFE = timedelta(days=90)
-"""How long an order good till cancelled lives; day partitions older than that can be merged."""
-
-
-def expiry(time_in_force: TimeInForce, session: Session, now: datetime) -> datetime | None:
-    """Return when an order ends by itself: the session's close, or 90 days on; None when it never rests."""
-    if time_in_force is TimeInForce.DAY:
-        return session.closes_at
-    return now + GTC_LIFE if time_in_force is TimeInForce.GTC else None
 
 
 def order_submit(intent: OrderIntent, origin: Origin) -> OrderView:
-    """Accept a new order durably and wake the runner.
+    """Accept a new order durably, with the exits it is to have, and wake the runner.
 
     Raises ``Invalid``, ``Refused``, ``NotFound``, ``Conflict`` (a client id used before) or ``Unavailable``;
     then nothing has been written but, for a refusal, one risk event.
@@ -57,125 +46,165 @@ def order_submit(intent: OrderIntent, origin: Origin) -> OrderView:
 
 
 def _submit(intent: OrderIntent, origin: Origin) -> tuple[OrderView, int]:
-    facts = facts_read(intent.account_id, intent.symbol, intent.client_order_id)
-    order = OrderFacts(intent.side, intent.order_type, intent.time_in_force, intent.quantity, intent.price)
-    hold = pretrade_check(order, facts.account(), facts.instrument)
-    with entry_transaction(intent.account_id, facts, hold) as cursor:
-        view = _order_write(cursor, intent, facts, hold, origin)
-    return view, facts.row.matching_partition
+    facts = facts_read(intent.account_id, intent.symbol, intent.client_order_id, orders_count(intent))
+    orders = orders_plan(intent, facts)
+    with entry_transaction(intent.account_id, facts, orders[0].terms) as cursor:
+        _orders_write(cursor, intent, orders, facts, origin)
+    return _view(orders[0], facts), facts.row.matching_partition
 
 
 def intent_facts(intent: OrderIntent) -> dict[str, Any]:
     """Return an intent as events tell it."""
-    return {
+    loss = intent.stop_loss
+    facts: dict[str, Any] = {
         "symbol": intent.symbol,
         "side": intent.side.value,
         "order_type": intent.order_type.value,
         "time_in_force": intent.time_in_force.value,
         "price": intent.price,
+        "stop_price": intent.stop_price,
+        "trail_amount": intent.trail_amount,
+        "trail_percent": intent.trail_percent,
         "quantity": intent.quantity,
         "client_order_id": intent.client_order_id,
     }
+    if intent.order_class is not OrderClass.SIMPLE:
+        facts |= {
+            "order_class": intent.order_class.value,
+            "take_profit": intent.take_profit,
+            "stop_loss": loss.stop_price if loss else None,
+            "stop_loss_limit": loss.limit_price if loss else None,
+        }
+    return facts
 
 
-def _order_write(
-    cursor: Script, intent: OrderIntent, facts: EntryFacts, hold: Hold, origin: Origin
-) -> OrderView:
-    row, now = facts.row, facts.row.now
-    expires_at = expiry(intent.time_in_force, facts.session, now)
-    collar = hold.engine_price if intent.order_type is OrderType.MARKET else None
-    cursor.execute(
-        CLIENT_KEY_INSERT_SQL,
-        (intent.account_id, intent.client_order_id, row.order_id, intent.request_hash()),
+def _orders_write(
+    cursor: Script, intent: OrderIntent, orders: list[PlannedOrder], facts: EntryFacts, origin: Origin
+) -> None:
+    """Write an order and its legs; only the first goes to the engine now."""
+    row = facts.row
+    for order in orders:
+        key = (row.account_id, order.client_order_id, order.order_id, order.request_hash)
+        cursor.execute(CLIENT_KEY_INSERT_SQL, key)
+        cursor.execute(ORDER_INSERT_SQL, _columns(order, facts))
+        hold_insert(cursor, facts, order.order_id, order.quantity, order.hold, order.status, order.group_id)
+    command_append(cursor, row.matching_partition, [_command(orders[0], facts)])
+    event_append(cursor, [_placed_event(order, facts, origin) for order in orders])
+
+
+def _columns(order: PlannedOrder, facts: EntryFacts) -> tuple[Any, ...]:
+    row = facts.row
+    return (
+        order.order_id,
+        row.user_id,
+        row.account_id,
+        order.client_order_id,
+        row.symbol,
+        order.side.value,
+        order.order_type.value,
+        order.price,
+        order.collar_price,
+        order.terms.stop_price,
+        order.trail_amount,
+        order.trail_percent,
+        order.terms.mark,
+        order.quantity,
+        order.status.value,
+        order.time_in_force.value,
+        order.order_class.value,
+        order.group_id,
+        order.leg.value if order.leg else None,
+        row.matching_partition,
+        row.now,
+        row.now,
+        order.expires_at,
     )
-    cursor.execute(
-        ORDER_INSERT_SQL,
-        (
-            row.order_id,
-            row.user_id,
-            intent.account_id,
-            intent.client_order_id,
-            intent.symbol,
-            intent.side.value,
-            intent.order_type.value,
-            intent.price,
-            collar,
-            intent.quantity,
-            intent.time_in_force.value,
-            row.matching_partition,
-            now,
-            now,
-            expires_at,
-        ),
-    )
-    hold_insert(cursor, facts, row.order_id, intent.account_id, intent.quantity, hold)
-    command_append(cursor, row.matching_partition, [_command(intent, facts, hold, row.order_id, now)])
-    data = {"order_id": str(row.order_id), "account_id": intent.account_id, **intent_facts(intent)}
-    event_append(cursor, [_order_event("ORDER_PLACED", row.user_id, intent.account_id, data, origin)])
-    return _view(intent, facts, expires_at)
 
 
-def _command(intent: OrderIntent, facts: EntryFacts, hold: Hold, order_id: int, now: datetime) -> Command:
+def _command(order: PlannedOrder, facts: EntryFacts) -> Command:
+    terms = order.terms
     return Command(
-        command_id=0,
         kind="NEW",
-        symbol=intent.symbol,
+        symbol=facts.row.symbol,
         instrument_id=facts.row.instrument_id,
-        order_id=order_id,
-        orig_order_id=0,
-        account_id=intent.account_id,
+        order_id=order.order_id,
+        account_id=facts.row.account_id,
         user_id=facts.row.user_id,
-        side=intent.side.value,
-        order_type=intent.order_type.value,
-        time_in_force=intent.time_in_force.value,
-        price_units=price_to_units(hold.engine_price),
-        quantity=intent.quantity,
-        client_order_id=intent.client_order_id,
-        created_at=now,
+        side=order.side.value,
+        order_type=order.order_type.value,
+        time_in_force=order.time_in_force.value,
+        price_units=price_to_units(terms.engine_price),
+        stop_price_units=stop_units(order.order_type, terms.stop_price, terms.mark),
+        trail=trail_units(order.trail_amount, order.trail_percent),
+        quantity=order.quantity,
+        flags=flags_of(order.side, order.trail_percent),
+        client_order_id=order.client_order_id,
     )
 
 
-def _order_event(
-    event_type: str, user_id: int, account_id: int, data: dict[str, Any], origin: Origin
-) -> EventRow:
+def _placed_event(order: PlannedOrder, facts: EntryFacts, origin: Origin) -> EventRow:
     return EventRow(
         topic=Topic.ORDERS,
-        event_type=event_type,
-        user_id=user_id,
-        account_id=account_id,
-        data=data,
+        event_type="ORDER_PLACED",
+        user_id=facts.row.user_id,
+        account_id=facts.row.account_id,
+        data={
+            "order_id": str(order.order_id),
+            "account_id": facts.row.account_id,
+            "symbol": facts.row.symbol,
+            "side": order.side.value,
+            "order_type": order.order_type.value,
+            "time_in_force": order.time_in_force.value,
+            "price": order.price,
+            "stop_price": order.terms.stop_price,
+            "trail_amount": order.trail_amount,
+            "trail_percent": order.trail_percent,
+            "quantity": order.quantity,
+            "client_order_id": order.client_order_id,
+            "status": order.status.value,
+            "order_class": order.order_class.value,
+            "group_id": str(order.group_id) if order.group_id else None,
+            "leg": order.leg.value if order.leg else None,
+        },
         metadata=origin.metadata(),
     )
 
 
-def _view(intent: OrderIntent, facts: EntryFacts, expires_at: datetime | None) -> OrderView:
-    now = facts.row.now
+def _view(order: PlannedOrder, facts: EntryFacts) -> OrderView:
+    row = facts.row
     return OrderView(
-        order_id=facts.row.order_id,
-        user_id=facts.row.user_id,
-        account_id=intent.account_id,
-        matching_partition=facts.row.matching_partition,
-        client_order_id=intent.client_order_id,
-        symbol=intent.symbol,
-        side=intent.side.value,
-        order_type=intent.order_type.value,
-        time_in_force=intent.time_in_force.value,
-        quantity=intent.quantity,
+        order_id=order.order_id,
+        user_id=row.user_id,
+        account_id=row.account_id,
+        matching_partition=row.matching_partition,
+        client_order_id=order.client_order_id,
+        symbol=row.symbol,
+        side=order.side.value,
+        order_type=order.order_type.value,
+        time_in_force=order.time_in_force.value,
+        quantity=order.quantity,
         filled_quantity=0,
-        price=intent.price,
+        price=order.price,
         avg_fill_price=None,
-        status=OrdStatus.PENDING,
+        status=order.status,
         reject_reason=None,
-        created_at=now,
-        updated_at=now,
+        created_at=row.now,
+        updated_at=row.now,
         filled_at=None,
         cancelled_at=None,
         expired_at=None,
         replaced_at=None,
         failed_at=None,
-        expires_at=expires_at,
+        expires_at=order.expires_at,
         replaces=None,
         replaced_by=None,
+        stop_price=order.terms.stop_price,
+        trail_amount=order.trail_amount,
+        trail_percent=order.trail_percent,
+        high_water_mark=order.terms.mark,
+        order_class=order.order_class,
+        group_id=order.group_id,
+        leg=order.leg,
     )
 
 

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from apps.marketdata.quotes import BookView, book_latest
+from apps.orders.combinations import AUCTIONS, STOPS
 from apps.orders.intents import OrderIntent
+from apps.orders.services.plan import order_facts, orders_count, orders_plan
 from apps.orders.services.transaction import EntryFacts, facts_read
 from apps.primitives.errors import BrokerageError
 from apps.primitives.fix import OrderType, Side, TimeInForce
 from apps.primitives.money import QUANTITY_MAX, trade_value
-from apps.risk.rules import Hold, OrderFacts, pretrade_check, pretrade_hold
+from apps.risk.rules import Hold, pretrade_hold
 
 ZERO = Decimal("0.00")
 COMMISSION = ZERO
@@ -18,15 +20,20 @@ COMMISSION = ZERO
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why entry would refuse: the stable reason and the sentence."""
+    """Why entry would refuse: the stable reason, the sentence, and the field it is about, if it is one."""
 
     reason: str
     message: str
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderPreview:
-    """An order's effect if it were sent now; amounts in dollars and cents, quantities in shares."""
+    """An order's effect if it were sent now; amounts in dollars and cents, quantities in shares.
+
+    ``worst_price`` is the worst that an order without a limit may trade at, ``stop_price`` where its trigger
+    would stand; None where there is none.
+    """
 
     estimated_cost: Decimal
     fees: Decimal
@@ -40,18 +47,19 @@ class OrderPreview:
     max_quantity: int
     hint: str
     refusal: Refusal | None
+    worst_price: Decimal | None = None
+    stop_price: Decimal | None = None
 
 
 def order_preview(intent: OrderIntent) -> OrderPreview:
     """Return what ``intent`` would do; raises ``NotFound`` for an unknown symbol or account."""
-    facts = facts_read(intent.account_id, intent.symbol, intent.client_order_id)
-    order = OrderFacts(intent.side, intent.order_type, intent.time_in_force, intent.quantity, intent.price)
+    facts = facts_read(intent.account_id, intent.symbol, intent.client_order_id, orders_count(intent))
     book, hold, refusal = book_latest(intent.symbol), None, None
     try:
-        hold = pretrade_hold(order, facts.instrument)
-        pretrade_check(order, facts.account(), facts.instrument)
+        hold = pretrade_hold(order_facts(intent), facts.instrument)
+        orders_plan(intent, facts)
     except BrokerageError as error:
-        refusal = Refusal(error.reason, error.message)
+        refusal = Refusal(error.reason, error.message, str(error.details.get("field", "")))
     return _preview(intent, facts, book, hold, refusal)
 
 
@@ -75,6 +83,8 @@ def _preview(
         max_quantity=_quantity_max(intent, facts, hold),
         hint=_hint(intent, book, worst),
         refusal=refusal,
+        worst_price=hold.engine_price if hold and intent.price is None else None,
+        stop_price=hold.stop_price if hold else intent.stop_price,
     )
 
 
@@ -88,8 +98,8 @@ def _quantity_max(intent: OrderIntent, facts: EntryFacts, hold: Hold | None) -> 
 
 
 def _cost_estimate(intent: OrderIntent, facts: EntryFacts, book: BookView) -> tuple[Decimal, Decimal]:
-    """Return the likely value and its worst case: through the book for what crosses, else at the limit."""
-    reference = intent.price or facts.row.last_price or Decimal(0)
+    """Return the likely value and its worst case: through the book for what crosses, else at its price."""
+    reference = intent.price or intent.stop_price or facts.row.last_price or Decimal(0)
     worst = trade_value(reference, intent.quantity)
     if intent.order_type is not OrderType.MARKET:
         return worst, worst
@@ -106,6 +116,10 @@ def _cost_estimate(intent: OrderIntent, facts: EntryFacts, book: BookView) -> tu
 
 def _hint(intent: OrderIntent, book: BookView, worst: Decimal) -> str:
     touch = book.best_ask if intent.side is Side.BUY else book.best_bid
+    if intent.time_in_force in AUCTIONS:
+        return "It waits outside the book for its auction."
+    if intent.order_type in STOPS:
+        return _stop_hint(intent)
     if touch is None:
         return "Nobody is quoting on the other side right now."
     if intent.order_type is OrderType.MARKET:
@@ -113,6 +127,13 @@ def _hint(intent: OrderIntent, book: BookView, worst: Decimal) -> str:
         low, high = sorted((best, worst))
         return f"About {low:,.2f} to {high:,.2f} for {intent.quantity} shares now."
     return _limit_hint(intent, touch)
+
+
+def _stop_hint(intent: OrderIntent) -> str:
+    where = "rises to" if intent.side is Side.BUY else "falls to"
+    if intent.stop_price is None:
+        return "The stop follows the price and never moves away from it."
+    return f"It waits outside the book until the price {where} {intent.stop_price.normalize():f}."
 
 
 def _limit_hint(intent: OrderIntent, touch: Decimal) -> str:

@@ -22,6 +22,7 @@ from apps.orders.entry_sql import ACCOUNT_LOCK_SQL, FACTS_SQL, HOLD_INSERT_SQL, 
 from apps.orders.models import OrderClientKey
 from apps.primitives.clock import utc_now
 from apps.primitives.errors import Conflict, NotFound, Unavailable
+from apps.primitives.fix import OrdStatus
 from apps.risk.rules import AccountFacts, Hold, InstrumentFacts
 
 T = TypeVar("T")
@@ -65,6 +66,11 @@ class EntryFacts:
     now: datetime
 
     @property
+    def order_id(self) -> int:
+        """The id of the first order that is entered on this reading."""
+        return int(self.row.order_ids[0])
+
+    @property
     def instrument(self) -> InstrumentFacts:
         row = self.row
         return InstrumentFacts(
@@ -88,14 +94,18 @@ class EntryFacts:
         )
 
 
-def facts_read(account_id: int, symbol: str, client_order_id: str) -> EntryFacts:
-    """Read what risk needs, without a lock; raises ``NotFound``, and ``Conflict`` for a used client id."""
+def facts_read(account_id: int, symbol: str, client_order_id: str, orders: int = 1) -> EntryFacts:
+    """Read what risk needs, without a lock, and draw the ids of so many orders.
+
+    Raises ``NotFound``, and ``Conflict`` for a used client id.
+    """
     session = market_session()
     parameters = {
         "account_id": account_id,
         "symbol": symbol,
         "client_order_id": client_order_id,
         "trade_date": session.trade_date,
+        "orders": orders,
     }
     try:
         with _cursor() as cursor:
@@ -214,24 +224,26 @@ def hold_insert(
     cursor: Script,
     facts: EntryFacts,
     order_id: int,
-    account_id: int,
     quantity: int,
-    hold: Hold,
+    hold: Hold | None,
+    status: OrdStatus = OrdStatus.PENDING,
+    group_id: int | None = None,
 ) -> None:
-    """Insert what an order (or a replacement still queued) holds."""
+    """Insert what an order (or a replacement still queued) holds: nothing while a leg waits."""
     row = facts.row
+    figures = (hold.hold_price, hold.cash, hold.shares) if hold else (0, 0, 0)
     cursor.execute(
         HOLD_INSERT_SQL,
         (
             order_id,
-            account_id,
+            row.account_id,
             row.user_id,
             row.matching_partition,
             row.symbol,
+            status.value,
             quantity,
-            hold.hold_price,
-            hold.cash,
-            hold.shares,
+            *figures,
+            group_id,
             row.now,
         ),
     )
