@@ -34,6 +34,11 @@ _CODE_OF_REASON = {
     "fractional_quantity": UNPROCESSABLE,
     "not_replaceable": UNPROCESSABLE,
     "not_supported": UNPROCESSABLE,
+    "STOP_PRICE": UNPROCESSABLE,
+    "ORDER_CLASS": UNPROCESSABLE,
+    "LEG_PRICE": UNPROCESSABLE,
+    "auction_closed": UNPROCESSABLE,
+    "no_auctions": UNPROCESSABLE,
     "duplicate_client_order_id": PARAMETER,
 }
 """Where the protocol's code follows from the reason rather than from the class."""

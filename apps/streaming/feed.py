@@ -61,6 +61,12 @@ class Feed:
             if not self._listeners[symbol]:
                 del self._listeners[symbol]
 
+    def latest_of(self, symbols: Iterable[str]) -> list[Frame]:
+        """Return the newest frames of these symbols; ``*`` means every symbol."""
+        wanted = set(symbols)
+        names = self.latest if EVERY_SYMBOL in wanted else wanted & self.latest.keys()
+        return [self.latest[name] for name in names]
+
     def age_ms(self) -> int | None:
         """Return how long ago the newest frame arrived, or None when none has."""
         return None if self.received_at is None else int((time.monotonic() - self.received_at) * 1000)

@@ -3,6 +3,8 @@
 from decimal import Decimal
 from typing import Any, Literal, TypedDict
 
+from apps.streaming.statuses import status_of
+
 CENT = Decimal("0.01")
 
 
@@ -40,6 +42,18 @@ class Depth(TypedDict):
     snapshot: bool
     bids: list[list[Any]]
     asks: list[list[Any]]
+
+
+class BookStatus(TypedDict):
+    """What one book does now, sent when it changes; bands are lower and upper."""
+
+    type: Literal["status"]
+    symbol: str
+    phase: str
+    mode: str
+    limit: str
+    bands: list[str] | None
+    auction: dict[str, Any] | None
 
 
 class Trade(TypedDict):
@@ -133,6 +147,20 @@ def depth_of(frame: dict[str, Any]) -> Depth:
         snapshot=True,
         bids=book["bids"],
         asks=book["asks"],
+    )
+
+
+def book_status_of(frame: dict[str, Any]) -> BookStatus:
+    """Return the book's status that a tape frame tells."""
+    status = status_of(frame)
+    return BookStatus(
+        type="status",
+        symbol=frame["S"],
+        phase=status["phase"],
+        mode=status.get("mode", "OPEN"),
+        limit=status.get("limit", ""),
+        bands=status.get("bands"),
+        auction=status.get("auction"),
     )
 
 

@@ -10,6 +10,7 @@ from apps.orders.wire import decimal_text, order_wire
 
 EVENT_WORDS = {
     "ORDER_ACCEPTED": "new",
+    "ORDER_TRIGGERED": "restated",
     "ORDER_PARTIALLY_FILLED": "partial_fill",
     "ORDER_FILLED": "fill",
     "ORDER_CANCELLED": "canceled",
@@ -19,6 +20,8 @@ EVENT_WORDS = {
     "ORDER_CANCEL_REJECTED": "order_cancel_rejected",
     "ORDER_REPLACE_REJECTED": "order_replace_rejected",
 }
+"""A stop that is elected is ``restated``: the protocol has no word of its own for it. Every client knows this
+one as a change that nobody asked for and that ends nothing; silence would hide a stop limit that rests."""
 
 
 def _decimal(value: Any) -> Decimal | None:
@@ -35,7 +38,10 @@ def _number(text: str | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class ToldOrder:
-    """An order as an event tells it: its state right after what happened at ``at``."""
+    """An order as an event tells it: its state right after what happened at ``at``.
+
+    Events written before there were stops and groups lack those facts and are read as plain orders.
+    """
 
     facts: dict[str, Any]
     at: datetime
@@ -78,6 +84,30 @@ class ToldOrder:
     @property
     def price(self) -> Decimal | None:
         return _decimal(self.facts["price"])
+
+    @property
+    def stop_price(self) -> Decimal | None:
+        return _decimal(self.facts.get("stop_price"))
+
+    @property
+    def trail_amount(self) -> Decimal | None:
+        return _decimal(self.facts.get("trail_amount"))
+
+    @property
+    def trail_percent(self) -> Decimal | None:
+        return _decimal(self.facts.get("trail_percent"))
+
+    @property
+    def high_water_mark(self) -> Decimal | None:
+        return _decimal(self.facts.get("high_water_mark"))
+
+    @property
+    def triggered_at(self) -> datetime | None:
+        return _instant(self.facts.get("triggered_at"))
+
+    @property
+    def order_class(self) -> str:
+        return str(self.facts.get("order_class") or "SIMPLE")
 
     @property
     def avg_fill_price(self) -> Decimal | None:

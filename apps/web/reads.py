@@ -12,9 +12,10 @@ from apps.positions.selectors import PositionView, position_list
 from apps.primitives.clock import utc_now
 from apps.trades.selectors import fill_list
 from apps.web.numbers import EXCHANGE_ZONE
+from apps.web.presenters import orders as order_words
 from apps.web.presenters.account import account_strip
 from apps.web.presenters.market import WatchRow, clock_text, watch_row
-from apps.web.presenters.orders import OrderRow, order_row
+from apps.web.presenters.orders import OrderRow
 
 ROWS_MAX = 200
 ACTIVITY_DAYS = 30
@@ -39,9 +40,10 @@ def watch_rows(positions: Sequence[PositionView]) -> list[WatchRow]:
 
 
 def order_rows(account: AccountView, status: str, symbols: list[str] | None = None) -> list[OrderRow]:
-    """Return the account's newest orders of one status, at most ``ROWS_MAX``."""
-    orders = order_list(account.account_id, status=status, limit=ROWS_MAX, symbols=symbols)
-    return [order_row(order) for order in orders]
+    """Return the account's newest orders of one status, at most ``ROWS_MAX``, groups together."""
+    return order_words.order_rows(
+        order_list(account.account_id, status=status, limit=ROWS_MAX, symbols=symbols)
+    )
 
 
 def positions_context(account: AccountView) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import { noticeShow, noticesUndecided, toastShow } from "./toasts.js";
 
 const REFRESH_EVERY_MS = 5000;
 const NOTICE_DELAY_MS = 120;
-const SHOWN = /FILL|REJECT|CANCEL|EXPIRE|REPLACE|NEW|ACCEPT/;
+const SHOWN = /FILL|REJECT|CANCEL|EXPIRE|REPLACE|NEW|ACCEPT|TRIGGER/;
 const TOO_LATE = {
   ORDER_CANCEL_REJECTED: "Not cancelled",
   ORDER_REPLACE_REJECTED: "Not replaced",

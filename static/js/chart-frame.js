@@ -104,7 +104,7 @@ export class ChartFrame {
     this.lines.forEach((line) => this.candles.removePriceLine(line));
     this.lines = marks.orders.map((order) => this.candles.createPriceLine({
       price: Number(order.price), color: order.side === "BUY" ? this.tone.up : this.tone.down, lineStyle: 2, lineWidth: 1,
-      axisLabelVisible: true, title: phone.matches ? "" : `${order.side === "BUY" ? "Buy" : "Sell"} ${order.quantity}`,
+      axisLabelVisible: true, title: phone.matches ? "" : `${order.side === "BUY" ? "Buy" : "Sell"} ${order.quantity}${order.stop ? " stop" : ""}`,
     }));
     this.markers.setMarkers(this.#markersOf(marks.fills));
   }

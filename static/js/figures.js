@@ -74,6 +74,15 @@ export function middle(bid, ask) {
   return low === null || high === null ? null : plain((low + high) / 2n);
 }
 
+/** The price so many tenths of a per cent from another, rounded down to a whole step; null without a price. */
+export function apart(text, tenths, tickText) {
+  const from = units(text);
+  if (from === null || from <= 0n) return null;
+  const tick = units(tickText) ?? 100n;
+  const to = from + (from * BigInt(tenths)) / 1000n;
+  return to < tick ? null : plain(to - (to % tick));
+}
+
 /** Spread in price and in basis points of the middle, both as strings. */
 export function spread(bid, ask) {
   const low = units(bid);

@@ -10,8 +10,9 @@ const INTERVALS = ["1m", "5m", "15m", "1h", "1D", "1W"];
 const CHORD_MS = 1200;
 let chordUntil = 0;
 
-function fieldFocus(name) {
-  const field = ticket()?.elements[name];
+/** Go to the first of these fields that the ticket has now. */
+function fieldFocus(...names) {
+  const field = names.map((name) => ticket()?.elements[name]).find((one) => one && !one.disabled);
   if (!field) return;
   sheetOpen();
   field.focus();
@@ -22,7 +23,7 @@ const LETTERS = {
   b: () => { sideSet("BUY"); sheetOpen(); },
   s: () => { sideSet("SELL"); sheetOpen(); },
   q: () => fieldFocus("quantity"),
-  p: () => fieldFocus("limit_price"),
+  p: () => fieldFocus("limit_price", "stop_price", "trail"),
   t: () => tableToggle(),
   g: () => { chordUntil = performance.now() + CHORD_MS; },
 };

@@ -72,7 +72,7 @@ class Ladder extends HTMLElement {
   }
 
   #marksTake(marks) {
-    this.#mine = new Set(marks.orders.map((order) => price(order.price)));
+    this.#mine = new Set(marks.orders.filter((order) => !order.stop).map((order) => price(order.price)));
     if (this.#depth) this.#paint();
   }
 

@@ -7,6 +7,7 @@ import "./chart.js";
 import "./ladder.js";
 import "./tape.js";
 import "./feed.js";
+import "./phase.js";
 import "./account.js";
 import "./search.js";
 import "./keys.js";
@@ -14,7 +15,7 @@ import { bus } from "./bus.js";
 import { sheetOpen, viewSet } from "./dialogs.js";
 import { price, signed } from "./figures.js";
 import { quoteOf, repaint } from "./store.js";
-import { closePosition, reviewLabel, sideSet, ticket, ticketChanged } from "./ticket.js";
+import { closePosition, exitPosition, reviewLabel, sideSet, termsChanged, ticket } from "./ticket.js";
 
 const symbolNow = () => document.getElementById("workspace")?.dataset.symbol ?? null;
 
@@ -35,6 +36,7 @@ function workspaceEntered() {
   }
   viewSet("trade");
   reviewLabel();
+  termsChanged();
   subscribe();
 }
 
@@ -49,20 +51,26 @@ document.addEventListener("click", (event) => {
     sideSet(trade.dataset.ticketSide);
     sheetOpen();
   }
-  const close = event.target.closest("[data-close-position]");
-  if (close) positionClose(close.dataset.closePosition, close.dataset.quantity);
+  const { closePosition: closed, exitPosition: left, quantity } = event.target.closest("[data-close-position], [data-exit-position]")?.dataset ?? {};
+  if (closed) positionAct("close", closed, quantity);
+  if (left) positionAct("exit", left, quantity);
 });
 
-function positionClose(symbol, quantity) {
-  if (symbol === symbolNow() && ticket()) closePosition(symbol, quantity);
-  else location.assign(`/trade/${encodeURIComponent(symbol)}?close=${quantity}`);
+const POSITION_ACTS = { close: closePosition, exit: exitPosition };
+
+function positionAct(act, symbol, quantity) {
+  if (symbol === symbolNow() && ticket()) POSITION_ACTS[act](symbol, quantity);
+  else location.assign(`/trade/${encodeURIComponent(symbol)}?${act}=${quantity}`);
 }
 
-function closeAsked() {
-  const quantity = new URLSearchParams(location.search).get("close");
-  if (!ticket() || !/^-?\d{1,9}$/.test(quantity ?? "")) return;
-  closePosition(symbolNow(), quantity);
-  history.replaceState(null, "", location.pathname);
+/** Another page sends a position here to be closed or left. */
+function positionAsked() {
+  for (const [act, fill] of Object.entries(POSITION_ACTS)) {
+    const quantity = new URLSearchParams(location.search).get(act);
+    if (!ticket() || !/^-?\d{1,9}$/.test(quantity ?? "")) continue;
+    fill(symbolNow(), quantity);
+    history.replaceState(null, "", location.pathname);
+  }
 }
 
 document.addEventListener("quotes-painted", ({ detail }) => {
@@ -72,5 +80,5 @@ bus.addEventListener("signed-out", () => document.body.dispatchEvent(new Event("
 
 subscribe();
 bus.start();
-closeAsked();
-ticketChanged();
+if (ticket()) termsChanged();
+positionAsked();

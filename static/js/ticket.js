@@ -2,8 +2,9 @@
 
 import { bus } from "./bus.js";
 import { radioMark } from "./display.js";
-import { middle, plain, units } from "./figures.js";
+import { apart, middle, plain, units } from "./figures.js";
 import { quoteOf } from "./store.js";
+import { awaySet, termsShow, termsSuggest } from "./terms.js";
 
 const QUANTITY_MAX = 10000000n;
 export const ticket = () => document.getElementById("ticket");
@@ -18,15 +19,21 @@ export function sideSet(side) {
   radioMark(form.querySelector('[data-radio="side"]'), side);
   for (const part of form.querySelectorAll("[data-side-only]")) part.hidden = part.dataset.sideOnly !== side;
   reviewLabel();
-  ticketChanged();
+  termsChanged();
 }
 
-export function typeSet(type) {
+function choiceSet(name, value) {
   const form = ticket();
-  form.elements.order_type.value = type;
-  radioMark(form.querySelector('[data-radio="order_type"]'), type);
-  form.querySelector("[data-limit-only]").hidden = type !== "LIMIT";
-  form.querySelector("[data-market-only]").hidden = type !== "MARKET";
+  form.elements[name].value = value;
+  radioMark(form.querySelector(`[data-radio="${name}"]`), value);
+  termsChanged();
+}
+
+export const typeSet = (type) => choiceSet("order_type", type);
+
+/** The fields follow the choice; what the order costs is asked again. */
+export function termsChanged() {
+  termsShow(ticket());
   ticketChanged();
 }
 
@@ -54,7 +61,7 @@ function quantityStep(input, steps) {
 }
 
 function priceStep(input, steps) {
-  const tick = units(input.form.dataset.tick) ?? 100n;
+  const tick = units(input.dataset.stepSize ?? input.form.dataset.tick) ?? 100n;
   const typed = input.value.trim();
   const now = units(typed) ?? units(typed.replace(",", ".")) ?? units(quoteOf(ticket()?.elements.symbol.value)?.last) ?? 0n;
   let next = now + tick * BigInt(steps);
@@ -71,54 +78,56 @@ function priceFill(which) {
   const form = ticket();
   const quote = quoteOf(form.elements.symbol.value);
   if (!quote) return;
-  const value = which === "mid" ? middle(quote.bid, quote.ask) : quote[which];
-  const exact = units(value);
-  if (exact !== null) fieldSet(form.elements.limit_price, plain(onTick(exact, form.dataset.tick)));
-}
-
-/** Round down to a whole price step. */
-function onTick(value, tickText) {
-  const tick = units(tickText) ?? 100n;
-  return value - (value % tick);
-}
-
-/** A first limit price, so that the ticket is complete as soon as there is a market. */
-function priceSuggest() {
-  const form = ticket();
-  if (!form || form.elements.limit_price.value || form.dataset.touched) return;
-  priceFill(form.dataset.side === "BUY" ? "bid" : "ask");
+  const value = apart(which === "mid" ? middle(quote.bid, quote.ask) : quote[which], 0, form.dataset.tick);
+  if (value !== null) fieldSet(form.elements.limit_price, value);
 }
 
 export function fieldErrorShow(field, text) {
-  for (const [name, id] of [["quantity", "quantity"], ["limit_price", "limit-price"]]) {
-    const note = document.getElementById(`${id}-error`);
-    const input = document.getElementById(id);
-    if (!note || !input) continue;
-    const here = field === name && Boolean(text);
+  for (const input of ticket().querySelectorAll("input[id], select[id]")) {
+    const note = document.getElementById(`${input.id}-error`);
+    if (!note) continue;
+    const here = input.name === field && Boolean(text);
     note.hidden = !here;
     note.textContent = here ? text : "";
-    input.closest(".box").classList.toggle("invalid", here);
+    input.closest(".box")?.classList.toggle("invalid", here);
     input.setAttribute("aria-invalid", String(here));
   }
 }
 
 function previewRead() {
+  if (!ticket()) return;
   const refusal = document.querySelector("#preview .refusal");
   fieldErrorShow(refusal?.dataset.field, refusal?.querySelector("span")?.firstChild?.nodeValue);
 }
 
 export function closePosition(symbol, quantity) {
   const held = BigInt(quantity);
+  ticket().elements.exits.value = "NONE";
   sideSet(held > 0n ? "SELL" : "BUY");
   typeSet("MARKET");
   fieldSet(ticket().elements.quantity, (held < 0n ? -held : held).toString());
   document.dispatchEvent(new CustomEvent("ticket-open"));
 }
 
+/** Offer a position at a better price, with a stop-loss in case the price goes the other way. */
+export function exitPosition(symbol, quantity) {
+  const form = ticket();
+  form.elements.limit_price.value = "";
+  sideSet("SELL");
+  form.elements.exits.value = "STOP_LOSS";
+  typeSet("LIMIT");
+  fieldSet(form.elements.quantity, quantity);
+  document.dispatchEvent(new CustomEvent("ticket-open"));
+}
+
 document.addEventListener("input", (event) => {
   if (!event.target.closest?.("#ticket")) return;
-  if (event.target.name === "limit_price") ticket().dataset.touched = "1";
+  if (event.isTrusted) event.target.dataset.touched = "1";
   ticketChanged();
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches?.("#ticket select")) termsChanged();
 });
 
 document.addEventListener("click", (event) => {
@@ -126,9 +135,10 @@ document.addEventListener("click", (event) => {
   if (!target) return;
   const radio = target.closest("[data-radio]");
   if (radio?.dataset.radio === "side") sideSet(target.value);
-  if (radio?.dataset.radio === "order_type") typeSet(target.value);
+  else if (radio) choiceSet(radio.dataset.radio, target.value);
   if (target.dataset.step) fieldStep(document.getElementById(target.dataset.for), Number(target.dataset.step));
   if (target.dataset.fill) priceFill(target.dataset.fill);
+  if (target.dataset.away) awaySet(ticket(), document.getElementById(target.dataset.for), Number(target.dataset.away));
   if (target.dataset.quantity && target.closest("#ticket")) fieldSet(ticket().elements.quantity, target.dataset.quantity);
 });
 
@@ -139,7 +149,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("ticket-price", ({ detail }) => {
-  typeSet("LIMIT");
+  if (ticket().elements.limit_price.disabled) typeSet("LIMIT");
   const exact = units(detail);
   if (exact !== null) fieldSet(ticket().elements.limit_price, plain(exact));
 });
@@ -149,5 +159,5 @@ document.addEventListener("submit", (event) => {
 });
 
 document.addEventListener("htmx:after:swap", previewRead);
-document.addEventListener("quotes-painted", priceSuggest);
+document.addEventListener("quotes-painted", () => termsSuggest(ticket()));
 bus.addEventListener("feed", reviewLabel);

@@ -60,6 +60,11 @@ def test_every_operation_answers_as_described(
     _check(schema, "patch", "/v2/orders/{order_id}", ada.patch(f"/v2/orders/{resting}", {"qty": 2}))
     _check(schema, "delete", "/v2/orders/{order_id}", ada.delete(f"/v2/orders/{ada.order().json()['id']}"))
     _check(schema, "delete", "/v2/orders", ada.delete("/v2/orders"))
+    group = ada.order(
+        order_class="bracket", take_profit={"limit_price": "110"}, stop_loss={"stop_price": "95"}
+    )
+    _check(schema, "post", "/v2/orders", group)
+    _check(schema, "get", "/v2/orders", ada.get("/v2/orders", {"nested": "true"}))
     for path in ("/v2/account", "/v2/account/configurations", "/v2/positions", "/v2/assets", "/v2/clock"):
         _check(schema, "get", path, ada.get(path))
     _check(schema, "get", "/v2/calendar", ada.get("/v2/calendar", {"start": "2026-11-23"}))

@@ -7,11 +7,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from tests.browser.conftest import Open, live_wait, shot
+from tests.support.platform import Platform
 
 pytestmark = pytest.mark.platform
 
 RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
 STALE_MS = 10_000
+HALT_MS = 15_000
 
 
 def violations(page: Page) -> list[str]:
@@ -83,6 +85,30 @@ def test_a_lost_answer_is_looked_up_and_never_sent_again(opened: Open, complaint
     expect(page.get_by_test_id("toast").first).to_contain_text("MSFT", timeout=15_000)
     assert len(posts) == 1
     complaints[:] = [said for said in complaints if "ERR_FAILED" not in said]
+
+
+_CONTROL = """
+from apps.events.facts import SYSTEM
+from apps.operations.services.controls import symbol_halt, symbol_resume
+symbol_{act}(symbol="FB", reason="news is pending", origin=SYSTEM)
+"""
+
+
+def test_a_halt_reaches_an_open_page_and_leaves_it(opened: Open, live_platform: Platform) -> None:
+    page = opened("/trade/FB", trader=1)
+    live_wait(page)
+    live_platform.python(_CONTROL.format(act="halt"))
+    strip = page.locator(".halt-state")
+    expect(strip).to_contain_text("FB is halted (news is pending)", timeout=HALT_MS)
+    page.get_by_test_id("type-market").click()
+    expect(page.get_by_test_id("refusal")).to_contain_text("halted")
+    page.get_by_test_id("side-sell").click()
+    assert violations(page) == []
+    page.wait_for_timeout(1_500)
+    shot(page, "desktop-halted")
+    live_platform.python(_CONTROL.format(act="resume"))
+    expect(strip).not_to_contain_text("is halted", timeout=HALT_MS)
+    expect(page.get_by_test_id("phase")).to_be_hidden()
 
 
 def test_an_ended_session_says_so_and_keeps_the_page(opened: Open, complaints: list[str]) -> None:

@@ -21,7 +21,9 @@ def test_open_page_learns_of_a_halt_and_of_its_end(signed_in: Callable[[Trader],
 
 def test_page_asks_for_the_halt_again_and_again(signed_in: Callable[[Trader], Client]) -> None:
     page = signed_in(trader_open(cash="1000.00")).get("/trade/AAPL").content.decode()
-    assert 'hx-get="/partials/halt/AAPL" hx-trigger="market-refresh from:body"' in page
+    assert (
+        'hx-get="/partials/halt/AAPL" hx-trigger="market-refresh from:body, phase-changed from:body"' in page
+    )
 
 
 def test_halt_of_an_unknown_symbol_is_not_found(signed_in: Callable[[Trader], Client]) -> None:

@@ -60,7 +60,7 @@ def test_a_preview_of_a_blank_field_asks_for_it_and_shows_no_figures(
         ({"symbol": "NOPE"}, ""),
         ({"symbol": "A" * 500}, "symbol"),
         ({"side": "BOTH"}, "side"),
-        ({"limit_price": "99.501"}, ""),
+        ({"limit_price": "99.501"}, "limit_price"),
         ({"quantity": "11"}, ""),
     ],
 )
@@ -178,3 +178,98 @@ def test_an_ioc_order_that_found_nothing_is_neutral_not_red(
     notice = signed_in(buyer).get(f"/orders/{order.public_id}").json()["order"]
     assert (notice["tone"], notice["status"]) == ("notice", "CANCELLED")
     assert notice["text"].startswith("Nothing more was available")
+
+
+STOP = {"order_type": "STOP", "side": "SELL", "stop_price": "95", "limit_price": ""}
+
+
+def test_a_stop_is_reviewed_in_words_with_the_worst_it_can_get(
+    trader: Callable[..., Trader], exchange: Exchange, signed_in: SignIn
+) -> None:
+    holder = trader(shares={"AAPL": 10})
+    client = signed_in(holder)
+    page = client.post("/orders/review", {**TICKET, **STOP}).content.decode()
+    assert "If the price falls to 95.00, sell 5 at the market, no worse than " in page
+    assert client.post("/orders", hidden_fields(page)).status_code == 201
+    exchange.run()
+    working = client.get("/partials/orders").content.decode()
+    assert "Stop 95.00" in working
+    assert "Waiting" in working
+    (order,) = holder_orders(working)
+    form = client.get(f"/orders/{order}/edit").content.decode()
+    assert 'name="stop_price"' in form
+    assert 'name="limit_price"' not in form
+    asked = client.post(f"/orders/{order}/replace", {"stop_price": "94,50"})
+    assert asked.status_code == 202, asked.content
+    exchange.run()
+    assert "Stop 94.50" in client.get("/partials/orders").content.decode()
+    marks = client.get("/chart/AAPL/marks").json()["orders"]
+    assert [(mark["price"], mark["stop"]) for mark in marks] == [("94.5000", True)]
+
+
+def holder_orders(page: str) -> list[str]:
+    return re.findall(r'data-order="([0-9a-f-]{36})"', page)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({**STOP, "stop_price": "101"}, "stop_price"),
+        ({**STOP, "stop_price": "95.001"}, "stop_price"),
+        ({**STOP, "stop_price": "1,234"}, "stop_price"),
+        ({**STOP, "time_in_force": "IOC"}, "time_in_force"),
+        ({"time_in_force": "OPG"}, "time_in_force"),
+        ({"order_type": "TRAIL", "trail_kind": "PERCENT", "trail": "100"}, "trail"),
+        ({"exits": "BOTH", "take_profit": "99", "stop_loss": "95"}, "take_profit"),
+        ({"exits": "BOTH", "take_profit": "110", "stop_loss": "99.50"}, "stop_loss"),
+        ({"exits": "STOP_LOSS", "stop_loss": "95", "time_in_force": "FOK"}, "time_in_force"),
+        ({"exits": "STOP_LOSS", "stop_loss": "95", "side": "SELL", "limit_price": "95"}, "stop_loss"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_a_stop_or_an_exit_stands_beside_its_field(
+    changes: dict[str, str], field: str, trader: Callable[..., Trader], signed_in: SignIn
+) -> None:
+    client = signed_in(trader(cash="1000.00", shares={"AAPL": 10}))
+    preview = client.post("/orders/preview", {**TICKET, **changes}).content.decode()
+    assert f'data-testid="refusal" data-field="{field}"' in preview
+    assert client.post("/orders/review", {**TICKET, **changes}).status_code == 422
+
+
+def test_a_preview_of_a_trail_says_where_its_stop_is_now(
+    trader: Callable[..., Trader], signed_in: SignIn
+) -> None:
+    client = signed_in(trader(shares={"AAPL": 10}))
+    trail = {"order_type": "TRAIL", "side": "SELL", "trail_kind": "PERCENT", "trail": "1.5"}
+    page = client.post("/orders/preview", {**TICKET, **trail}).content.decode()
+    assert "stop now 98.50" in page
+
+
+def test_a_bracket_stands_in_the_blotter_as_one_group_and_ends_as_one(
+    trader: Callable[..., Trader], exchange: Exchange, signed_in: SignIn
+) -> None:
+    client = signed_in(trader(cash="1000.00"))
+    exits = {"exits": "BOTH", "take_profit": "110", "stop_loss": "95", "stop_loss_limit": "94.50"}
+    assert client.post("/orders", reviewed(client, **exits)).status_code == 201
+    exchange.run()
+    page = client.get("/partials/orders").content.decode()
+    entry, profit, loss = holder_orders(page)
+    assert page.count('class="child"') == 2
+    assert page.count("Waits for entry") == 2
+    assert page.index("Take profit") < page.index("Stop-loss")
+    assert "Stop 95.00, limit 94.50" in page
+    assert client.post(f"/orders/{loss}/cancel").status_code == 202
+    exchange.run()
+    assert "No open orders" in client.get("/partials/orders").content.decode()
+    assert "Another order of its group ended." in client.get("/partials/history").content.decode()
+
+
+def test_auctions_are_offered_where_the_market_has_some(
+    trader: Callable[..., Trader], signed_in: SignIn, settings: Any
+) -> None:
+    client = signed_in(trader(cash="1000.00"))
+    assert "At the open" not in client.get("/trade/AAPL").content.decode()
+    settings.MARKET_CALENDAR = "XNYS"
+    page = client.get("/trade/AAPL").content.decode()
+    assert "At the open" in page
+    assert "At the close" in page

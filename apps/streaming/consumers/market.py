@@ -1,6 +1,7 @@
-"""The market-data socket: trades, quotes and minute bars for clients with an API key."""
+"""The market-data socket: trades, quotes, halts, bands and auctions for clients with an API key."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 from apps.access.selectors import KeyHolder
@@ -16,6 +17,12 @@ from apps.streaming.market import (
     quote_key,
     quote_message,
     trade_messages,
+)
+from apps.streaming.statuses import (
+    StatusMemory,
+    imbalance_message,
+    luld_message,
+    status_message,
 )
 
 AUTH_TIMEOUT_S = 10.0
@@ -44,9 +51,10 @@ class MarketConsumer(LiveSocket):
         self.seat: KeySeat | None = None
         self.feed: Feed | None = None
         self.subscription = Subscription()
-        self._trades: list[dict[str, Any]] = []
+        self._events: list[dict[str, Any]] = []
         self._quotes: dict[str, Frame] = {}
         self._told: dict[str, tuple[Any, ...]] = {}
+        self._statuses = StatusMemory()
 
     async def connect(self) -> None:
         self.codec = codec_of(self.scope)
@@ -77,22 +85,41 @@ class MarketConsumer(LiveSocket):
 
     def frame_take(self, frame: Frame) -> None:
         symbol = frame["S"]
-        if frame["trades"] and self.subscription.wants("trades", symbol):
-            self._trades.extend(trade_messages(frame, directory.tapes.get(symbol, "B")))
-            if len(self._trades) > MESSAGES_WAITING_MAX:
-                self._trades.clear()
-                self.task_start(self._slow())
+        self._events.extend(self._events_of(frame, directory.tapes.get(symbol, "B")))
+        if len(self._events) > MESSAGES_WAITING_MAX:
+            self._events.clear()
+            self.task_start(self._slow())
         if self.subscription.wants("quotes", symbol) and self._told.get(symbol) != quote_key(frame):
             self._told[symbol] = quote_key(frame)
             self._quotes[symbol] = frame
         self.wake.set()
+
+    def _events_of(self, frame: Frame, tape: str) -> Iterator[dict[str, Any]]:
+        """Yield what is told of every frame, where of quotes only the newest is."""
+        symbol, wants = frame["S"], self.subscription.wants
+        if self._statuses.phase_is_news(frame) and wants("statuses", symbol):
+            self.task_start(self._status_tell(frame, tape))
+        if self._statuses.bands_are_news(frame) and wants("lulds", symbol):
+            yield luld_message(frame, tape)
+        if self._statuses.auction_is_news(frame) and wants("imbalances", symbol):
+            yield imbalance_message(frame, tape)
+        if frame["trades"] and wants("trades", symbol):
+            yield from trade_messages(frame, tape)
+
+    async def _status_tell(self, frame: Frame, tape: str) -> None:
+        # Why a share is halted is not on the tape, and the directory may have been read before the halt.
+        await directory.read()
+        message = status_message(frame, tape, directory.halt_reasons.get(frame["S"], ""))
+        if message is not None:
+            self._events.append(message)
+            self.wake.set()
 
     def conflated_pull(self) -> list[str | bytes]:
         assert self.codec is not None
         quotes = [
             quote_message(frame, directory.tapes.get(symbol, "B")) for symbol, frame in self._quotes.items()
         ]
-        messages, self._trades = [*self._trades, *quotes], []
+        messages, self._events = [*self._events, *quotes], []
         self._quotes.clear()
         return [self.codec.encode(messages)] if messages else []
 
@@ -132,6 +159,8 @@ class MarketConsumer(LiveSocket):
             return
         self.subscription.change(message, adding=adding)
         self.feed.listen(self, self.subscription.symbols())
+        for frame in self.feed.latest_of(self.subscription.symbols()):
+            self._statuses.begin(frame)
         self._say(self.subscription.message())
 
     def _say(self, message: dict[str, Any]) -> None:

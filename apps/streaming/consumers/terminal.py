@@ -22,12 +22,14 @@ from apps.streaming.consumers.base import CLOSE_SLOW, LiveSocket, SlowClient
 from apps.streaming.feed import TRADES_KEPT, Feed, Frame, feed
 from apps.streaming.frames import (
     AccountFrame,
+    BookStatus,
     Heartbeat,
     Hello,
     Problem,
     Quotes,
     Trade,
     Trades,
+    book_status_of,
     depth_of,
     quote_of,
     trade_of,
@@ -57,6 +59,7 @@ class TerminalConsumer(LiveSocket):
         self.depth_symbol: str | None = None
         self._quotes: dict[str, Frame] = {}
         self._depth: Frame | None = None
+        self._status: BookStatus | None = None
         self._trades: deque[Trade] = deque()
 
     async def connect(self) -> None:
@@ -133,7 +136,10 @@ class TerminalConsumer(LiveSocket):
             self._quotes.clear()
         if self._depth:
             frames.append(depth_of(self._depth))
-            self._depth = None
+            status = book_status_of(self._depth)
+            if status != self._status:
+                frames.append(status)
+            self._depth, self._status = None, status
         if self._trades and self.depth_symbol:
             frames.append(Trades(type="trades", symbol=self.depth_symbol, trades=list(self._trades)))
             self._trades.clear()
@@ -160,7 +166,7 @@ class TerminalConsumer(LiveSocket):
         assert self.feed is not None
         self._quotes.clear()
         self._trades.clear()
-        self._depth = None
+        self._depth = self._status = None
         self._quotes = {name: self.feed.latest[name] for name in symbols if name in self.feed.latest}
         if self.depth_symbol in self.feed.latest:
             self._depth = self.feed.latest[self.depth_symbol]

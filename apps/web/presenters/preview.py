@@ -1,17 +1,23 @@
 """An order preview as the ticket and the review show it: figures, one hint, quick quantities."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from apps.orders.services.preview import OrderPreview
-from apps.web.forms import Ticket
+from apps.primitives.fix import OrderType
+from apps.web.forms import Ticket, field_named
 from apps.web.numbers import price_text
+from apps.web.presenters.plans import plan_sentences
 
 _SHARES_OF_MAX = (10, 25, 50)
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewText:
-    """What stands under the ticket; ``preview`` is absent while a field is missing or wrong."""
+    """What stands under the ticket; ``preview`` is absent while a field is missing or wrong.
+
+    ``offered_quantity`` is the largest that would pass, when too much is asked.
+    """
 
     ticket: Ticket | None = None
     preview: OrderPreview | None = None
@@ -19,19 +25,35 @@ class PreviewText:
     field: str = ""
     refusal: str = ""
     price_note: str = ""
+    stop_note: str = ""
+    plan: tuple[str, ...] = ()
     max_quantity: int | None = None
+    offered_quantity: int | None = None
     quick: tuple[int, ...] = ()
 
 
-def price_note(ticket: Ticket, preview: OrderPreview) -> str:
-    """Return how far a limit is from the other side of the book: ``0.05 below ask``."""
+def _gap_text(price: Decimal | None, ticket: Ticket, preview: OrderPreview) -> str:
+    """Return how far a price is from the side of the book that the order would trade with."""
     name, touch = ("ask", preview.best_ask) if ticket.side == "BUY" else ("bid", preview.best_bid)
-    if ticket.price is None or touch is None:
+    if price is None or touch is None:
         return ""
-    gap = ticket.price - touch
+    gap = price - touch
     if not gap:
         return f"at the {name}"
     return f"{price_text(abs(gap))} {'above' if gap > 0 else 'below'} {name}"
+
+
+def stop_note(ticket: Ticket, preview: OrderPreview) -> str:
+    """Return how far a stop is from the market, or where a trail puts it now."""
+    if ticket.order_type is OrderType.TRAIL:
+        return "" if preview.stop_price is None else f"stop now {price_text(preview.stop_price)}"
+    return _gap_text(ticket.stop_price, ticket, preview)
+
+
+def sentence(words: str) -> str:
+    """Return a refusal as a sentence: the published protocol words some without capital and stop."""
+    text = words.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
 
 
 def quick_quantities(max_quantity: int | None) -> tuple[int, ...]:
@@ -45,8 +67,12 @@ def preview_text(ticket: Ticket, preview: OrderPreview) -> PreviewText:
         ticket=ticket,
         preview=preview,
         hint=preview.hint or "",
-        refusal=preview.refusal.message if preview.refusal else "",
-        price_note=price_note(ticket, preview),
+        field=field_named(preview.refusal.field) if preview.refusal else "",
+        refusal=sentence(preview.refusal.message) if preview.refusal else "",
+        price_note=_gap_text(ticket.price, ticket, preview),
+        stop_note=stop_note(ticket, preview),
+        plan=tuple(plan_sentences(ticket, preview.worst_price, preview.stop_price)),
         max_quantity=preview.max_quantity,
+        offered_quantity=preview.max_quantity if ticket.quantity > preview.max_quantity else None,
         quick=quick_quantities(preview.max_quantity),
     )

@@ -8,12 +8,13 @@ from django.views.decorators.http import require_safe
 from apps.accounts.selectors import AccountView
 from apps.instruments.selectors import instrument_get
 from apps.marketdata.selectors import Bar, bar_list
-from apps.orders.selectors import order_list
+from apps.orders.selectors import OrderView, order_list
 from apps.primitives.clock import iso, utc_now
 from apps.primitives.errors import BrokerageError, Invalid
 from apps.trades.selectors import fill_list
 from apps.web.doors import error_json, trader_required
 from apps.web.numbers import EXCHANGE_ZONE
+from apps.web.presenters.orders import is_stop_waiting
 from apps.web.reads import exchange_day_start
 
 INTERVALS = {
@@ -76,18 +77,24 @@ def bars(request: HttpRequest, account: AccountView, symbol: str) -> HttpRespons
     )
 
 
+def _mark(order: OrderView, waits: bool) -> dict[str, object]:
+    """Return a line of the chart: at the stop until it is reached, then at the limit."""
+    price = order.stop_price if waits else order.price
+    return {"side": order.side, "price": str(price), "quantity": order.leaves_quantity, "stop": waits}
+
+
 @require_safe
 @trader_required
 def marks(request: HttpRequest, account: AccountView, symbol: str) -> HttpResponse:
-    """The account's working limit prices and today's fills in one symbol."""
+    """The prices that the account's working orders wait for, and today's fills, in one symbol."""
     working = order_list(account.account_id, status="open", limit=MARKS_MAX, symbols=[symbol])
     done = fill_list(account.account_id, since=exchange_day_start(), limit=MARKS_MAX)
     return JsonResponse(
         {
             "orders": [
-                {"side": row.side, "price": str(row.price), "quantity": row.quantity - row.filled_quantity}
+                _mark(row, is_stop_waiting(row))
                 for row in working
-                if row.price is not None
+                if row.price is not None or is_stop_waiting(row)
             ],
             "fills": [
                 {"side": row.side, "t": wall_seconds(row.executed_at), "quantity": row.quantity}

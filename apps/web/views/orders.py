@@ -18,10 +18,17 @@ from apps.orders.services.preview import order_preview
 from apps.primitives.errors import BrokerageError, Conflict, Invalid, NotFound
 from apps.primitives.ids import ID_MAX, Kind, public_id_decode
 from apps.web.doors import error_json, origin_of, trader_required
-from apps.web.forms import TIMES_IN_FORCE, Ticket, changes_read, client_order_id_mint, ticket_read
-from apps.web.numbers import price_text
+from apps.web.forms import (
+    TIMES_IN_FORCE,
+    changes_read,
+    client_order_id_mint,
+    field_named,
+    intent_of,
+    ticket_fields,
+    ticket_read,
+)
 from apps.web.presenters.account import account_strip
-from apps.web.presenters.orders import order_notice, order_row, side_word, terms_text
+from apps.web.presenters.orders import edit_fields, order_notice, order_row, side_word, terms_text
 from apps.web.presenters.preview import PreviewText, preview_text
 from apps.web.views import pages
 
@@ -35,26 +42,13 @@ def _instrument(request: HttpRequest) -> InstrumentView:
     return instrument_get(symbol)
 
 
-def _intent(account: AccountView, ticket: Ticket) -> OrderIntent:
-    return OrderIntent(
-        account_id=account.account_id,
-        symbol=ticket.symbol,
-        side=ticket.side,
-        order_type=ticket.order_type,
-        quantity=ticket.quantity,
-        price=ticket.price,
-        time_in_force=ticket.time_in_force,
-        client_order_id=ticket.client_order_id,
-    )
-
-
 def _field_of(error: BrokerageError) -> str:
-    return str(error.details.get("field", "")).lower().replace(" ", "_")
+    return field_named(str(error.details.get("field", "")))
 
 
 def _preview(request: HttpRequest, account: AccountView) -> PreviewText:
     ticket = ticket_read(request.POST, _instrument(request).symbol)
-    return preview_text(ticket, order_preview(_intent(account, ticket)))
+    return preview_text(ticket, order_preview(intent_of(ticket, account.account_id)))
 
 
 @require_POST
@@ -88,12 +82,11 @@ def review(request: HttpRequest, account: AccountView) -> HttpResponse:
         "shown": shown,
         "ticket": ticket,
         "preview": shown.preview,
-        "terms": terms_text(ticket.order_type, ticket.price),
+        "terms": terms_text(ticket),
         "time_in_force": TIMES_IN_FORCE[ticket.time_in_force],
         "side": side_word(ticket.side),
         "strip": account_strip(account, account_summary(account.account_id)),
-        "limit_price": "" if ticket.price is None else format(ticket.price, "f"),
-        "client_order_id": client_order_id_mint(),
+        "fields": {**ticket_fields(ticket), "client_order_id": client_order_id_mint()},
     }
     return render(request, "web/partials/review.html", context)
 
@@ -116,7 +109,7 @@ def send(request: HttpRequest, account: AccountView) -> HttpResponse:
     """Send the reviewed order; the same review sent twice is still one order."""
     try:
         ticket = ticket_read(request.POST, _instrument(request).symbol)
-        order = _sent_once(_intent(account, ticket), origin_of(request, account))
+        order = _sent_once(intent_of(ticket, account.account_id), origin_of(request, account))
     except BrokerageError as error:
         return error_json(error)
     return JsonResponse(_order_json(order), status=201)
@@ -173,13 +166,17 @@ def cancel(request: HttpRequest, account: AccountView, public: uuid.UUID) -> Htt
 @require_safe
 @trader_required
 def edit(request: HttpRequest, account: AccountView, public: uuid.UUID) -> HttpResponse:
-    """The form that changes quantity or price of a working order."""
+    """The form that changes quantity or prices of a working order."""
     try:
         order = _own_order(account, public)
     except BrokerageError as error:
         return error_json(error)
-    price_value = "" if order.price is None else price_text(order.price).replace(",", "")
-    context = {"row": order_row(order), "order": order, "price_value": price_value}
+    context = {
+        "row": order_row(order),
+        "order": order,
+        "fields": edit_fields(order),
+        "instrument": instrument_get(order.symbol),
+    }
     return render(request, "web/partials/edit_order.html", context)
 
 
@@ -195,6 +192,8 @@ def replace(request: HttpRequest, account: AccountView, public: uuid.UUID) -> Ht
             order_id=order.order_id,
             quantity=changes.quantity,
             price=changes.price,
+            stop_price=changes.stop_price,
+            trail=changes.trail,
             time_in_force=None,
             client_order_id=client_order_id_mint(),
         )

@@ -5,10 +5,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from apps.accounts.selectors import AccountView
+from apps.instruments.selectors import market_calendar
 from apps.positions.selectors import position_list
 from apps.web import reads
 from apps.web.doors import trader_required
-from apps.web.forms import TIMES_IN_FORCE
+from apps.web.forms import ORDER_TYPES, times_offered
 from apps.web.presenters.market import WatchRow
 from apps.web.presenters.preview import PreviewText
 from apps.web.views import charts
@@ -44,7 +45,8 @@ def trade(request: HttpRequest, account: AccountView, symbol: str | None = None)
         "rows": positions,
         "position": next((row for row in positions if row.symbol == instrument.symbol), None),
         "counts": reads.blotter_counts(account, positions),
-        "times_in_force": TIMES_IN_FORCE,
+        "order_types": ORDER_TYPES,
+        "times_in_force": times_offered(has_auctions=market_calendar().has_auctions),
         "shown": PreviewText(),
         "intervals": INTERVALS,
         "phone_fields": PHONE_FIELDS,

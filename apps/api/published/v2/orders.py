@@ -1,16 +1,21 @@
 """Orders: submit, list, read, replace, cancel."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.api.errors import error_body, error_status
+from apps.api.published.v2.order_bodies import (
+    OrderBody,
+    ReplaceBody,
+    intent_read,
+    replace_read,
+)
 from apps.api.published.v2.shapes import CancelledItemShape, OrderShape
 from apps.api.queries import (
     body_object,
@@ -18,25 +23,18 @@ from apps.api.queries import (
     choice_read,
     instant_read,
     integer_read,
-    refuse_given,
     uuid_read,
-    uuid_try,
     words_read,
 )
 from apps.api.views import PublishedView, caller_of, origin_of
 from apps.events.facts import Origin
-from apps.instruments.selectors import asset_id_of, instrument_get_by_public_id
-from apps.orders.intents import (
-    OrderIntent,
-    ReplaceIntent,
-    client_order_id_parse,
-    intent_make,
-    time_in_force_parse,
-)
+from apps.instruments.selectors import asset_id_of
+from apps.orders.intents import OrderIntent
 from apps.orders.selectors import (
     LIST_MAX,
     OrderView,
     held_shares,
+    legs_of,
     order_get,
     order_get_by_client_id,
     order_list,
@@ -48,36 +46,18 @@ from apps.positions.selectors import position_quantity
 from apps.primitives.clock import utc_now
 from apps.primitives.errors import BrokerageError, Invalid, NotFound, Refused
 from apps.primitives.ids import EPOCH, Kind, public_id_decode
-from apps.primitives.money import price_parse, quantity_parse
 
 LIMIT_DEFAULT = 50
 CANCEL_PAGES_MAX = 20
 """Cancel-all reads the open orders in pages of 500 and stops after 10,000."""
 
-_UNCHANGEABLE = "only qty, limit_price, time_in_force and client_order_id can change"
-_LATER = "is not offered yet; send a simple market or limit order"
-_UNUSED = (
-    "stop_price",
-    "trail_price",
-    "trail_percent",
-    "take_profit",
-    "stop_loss",
-    "legs",
-    "advanced_instructions",
+NESTED = OpenApiParameter(
+    "nested", OpenApiTypes.BOOL, default=False, description="Show the other orders of a group in ``legs``."
 )
 
 
 class OrderCollection(PublishedView):
     """``/v2/orders``"""
-
-    class InputSerializer(serializers.Serializer[object]):
-        symbol = serializers.CharField(help_text="A ticker or an asset id.")
-        qty = serializers.CharField(help_text="Whole shares, as a string or a number.")
-        side = serializers.ChoiceField(["buy", "sell"])
-        type = serializers.ChoiceField(["market", "limit"])
-        time_in_force = serializers.ChoiceField(["day", "gtc", "ioc", "fok"])
-        limit_price = serializers.CharField(required=False, allow_null=True)
-        client_order_id = serializers.CharField(required=False, allow_null=True, max_length=128)
 
     @extend_schema(
         operation_id="orders_list",
@@ -91,18 +71,20 @@ class OrderCollection(PublishedView):
             OpenApiParameter("side", enum=["buy", "sell"]),
             OpenApiParameter("before_order_id", OpenApiTypes.UUID),
             OpenApiParameter("after_order_id", OpenApiTypes.UUID),
+            NESTED,
         ],
         responses=OrderShape(many=True),
     )
     def get(self, request: Request) -> Response:
         """List orders by submission time; ``after`` and ``until`` are exclusive."""
-        return Response(orders_render(_orders_read(request)))
+        nested = boolean_read(request.query_params, "nested")
+        return Response(orders_render(_orders_read(request, nested), nested=nested))
 
-    @extend_schema(operation_id="order_submit", request=InputSerializer, responses=OrderShape)
+    @extend_schema(operation_id="order_submit", request=OrderBody, responses=OrderShape)
     def post(self, request: Request) -> Response:
         """Submit an order; the answer means that it is durable, not that it has traded."""
         intent = intent_read(caller_of(request).account_id, body_object(request.data))
-        return Response(order_render(order_place(intent, origin_of(request))))
+        return Response(order_render(order_place(intent, origin_of(request)), nested=True))
 
     @extend_schema(operation_id="orders_cancel", responses={207: CancelledItemShape(many=True)})
     def delete(self, request: Request) -> Response:
@@ -113,19 +95,14 @@ class OrderCollection(PublishedView):
 class OrderItem(PublishedView):
     """``/v2/orders/{order_id}``"""
 
-    class InputSerializer(serializers.Serializer[object]):
-        qty = serializers.CharField(required=False, help_text="The new total, what has filled included.")
-        limit_price = serializers.CharField(required=False)
-        time_in_force = serializers.ChoiceField(["day", "gtc", "ioc", "fok"], required=False)
-        client_order_id = serializers.CharField(required=False, max_length=128)
-
-    @extend_schema(operation_id="order_get", responses=OrderShape)
+    @extend_schema(operation_id="order_get", parameters=[NESTED], responses=OrderShape)
     def get(self, request: Request, order_id: str) -> Response:
         """Read one order."""
-        boolean_read(request.query_params, "nested")
-        return Response(order_render(order_get(caller_of(request).account_id, order_number(order_id))))
+        nested = boolean_read(request.query_params, "nested")
+        view = order_get(caller_of(request).account_id, order_number(order_id))
+        return Response(order_render(view, nested=nested))
 
-    @extend_schema(operation_id="order_replace", request=InputSerializer, responses=OrderShape)
+    @extend_schema(operation_id="order_replace", request=ReplaceBody, responses=OrderShape)
     def patch(self, request: Request, order_id: str) -> Response:
         """Request a replacement; it gets an id of its own."""
         number = order_number(order_id)
@@ -155,14 +132,20 @@ class OrderByClientId(PublishedView):
         return Response(order_render(order_get_by_client_id(caller_of(request).account_id, client_order_id)))
 
 
-def order_render(view: OrderView) -> dict[str, Any]:
-    """Return one order as published."""
-    return orders_render([view])[0]
+def order_render(view: OrderView, *, nested: bool = False) -> dict[str, Any]:
+    """Return one order as published; ``nested`` puts the rest of its group into ``legs``."""
+    return orders_render([view], nested=nested)[0]
 
 
-def orders_render(views: Sequence[OrderView]) -> list[dict[str, Any]]:
-    """Return orders as published."""
-    return [order_wire(view, asset_id_of(view.symbol)) for view in views]
+def orders_render(views: Sequence[OrderView], *, nested: bool = False) -> list[dict[str, Any]]:
+    """Return orders as published; ``nested`` puts the legs of each group's first order inside it."""
+    legs = legs_of(views) if nested else {}
+    return [_render(view, legs.get(view.order_id)) for view in views]
+
+
+def _render(view: OrderView, legs: Sequence[OrderView] | None) -> dict[str, Any]:
+    asset_id = asset_id_of(view.symbol)
+    return order_wire(view, asset_id, [order_wire(leg, asset_id) for leg in legs] if legs else None)
 
 
 def order_number(text: str) -> int:
@@ -190,75 +173,15 @@ def order_place(intent: OrderIntent, origin: Origin) -> OrderView:
         raise
 
 
-def intent_read(account_id: int, body: Mapping[str, Any]) -> OrderIntent:
-    """Return the order that a request body describes; what is not offered is refused, never ignored."""
-    refuse_given(body, ("notional",), "orders are in whole shares; send qty")
-    refuse_given(body, _UNUSED, _LATER)
-    if str(body.get("order_class") or "simple").lower() != "simple":
-        raise Invalid("not_supported", f"order_class {_LATER}", field="order_class")
-    if str(body.get("extended_hours") or "false").lower() != "false":
-        raise Invalid("not_supported", "extended_hours: there is one session a day", field="extended_hours")
-    if body.get("time_in_force") in (None, ""):
-        raise Invalid("time_in_force_required", "time_in_force is required", field="time_in_force")
-    intent = intent_make(
-        account_id=account_id,
-        symbol=symbol_resolve(body.get("symbol")),
-        side=body.get("side"),
-        order_type=body.get("type"),
-        quantity=body.get("qty"),
-        time_in_force=body.get("time_in_force"),
-        price=body.get("limit_price"),
-        client_order_id=body.get("client_order_id"),
-    )
-    _position_intent_check(body.get("position_intent"), intent)
-    return intent
-
-
-def _position_intent_check(given: object, intent: OrderIntent) -> None:
-    allowed = {"BUY": "buy_to_open", "SELL": "sell_to_close"}[intent.side]
-    if given in (None, "", allowed):
-        return
-    if given == "sell_to_open":
-        raise Refused("NO_SHORTING", "account is not allowed to short")
-    raise Invalid("bad_value", f"position_intent of this order must be {allowed}.", field="position_intent")
-
-
-def symbol_resolve(given: object) -> object:
-    """Return the ticker of an asset id; anything else as it is."""
-    public = uuid_try(given)
-    if public is None:
-        return given
-    try:
-        return instrument_get_by_public_id(public).symbol
-    except NotFound:
-        raise Invalid("unknown_symbol", f"could not find us_equity '{public}'", field="symbol") from None
-
-
-def replace_read(account_id: int, order_id: int, body: Mapping[str, Any]) -> ReplaceIntent:
-    """Return the change that a request body describes; null leaves a value as it is."""
-    refuse_given(body, ("stop_price", "trail", "notional"), _UNCHANGEABLE)
-    quantity, price, time_in_force = (body.get(name) for name in ("qty", "limit_price", "time_in_force"))
-    if quantity is None and price is None and time_in_force is None:
-        raise Invalid("nothing_to_change", "give a qty, a limit_price or a time_in_force to change")
-    return ReplaceIntent(
-        account_id=account_id,
-        order_id=order_id,
-        quantity=None if quantity is None else quantity_parse(quantity),
-        price=None if price is None else price_parse(price, "limit_price"),
-        time_in_force=None if time_in_force is None else time_in_force_parse(time_in_force),
-        client_order_id=client_order_id_parse(body.get("client_order_id")),
-    )
-
-
 def orders_open(account_id: int) -> Iterator[OrderView]:
     """Yield an account's open orders, newest first, page by page."""
-    until = None
+    before_id = None
     for _ in range(CANCEL_PAGES_MAX):
-        page = order_list(account_id, status="open", limit=LIST_MAX, until=until)
+        page = order_list(account_id, status="open", limit=LIST_MAX, before_id=before_id)
         yield from page
         if len(page) < LIST_MAX:
             return
-        until = page[-1].created_at
+        before_id = page[-1].order_id
 
 
 def orders_cancel_all(account_id: int, origin: Origin) -> list[dict[str, Any]]:
@@ -275,13 +198,12 @@ def _cancel_item(view: OrderView, origin: Origin) -> dict[str, Any]:
     return item
 
 
-def _orders_read(request: Request) -> list[OrderView]:
+def _orders_read(request: Request, nested: bool) -> list[OrderView]:
     query, account_id = request.query_params, caller_of(request).account_id
     status = choice_read(query, "status", ("open", "closed", "all"), "open")
     limit = integer_read(query, "limit", LIMIT_DEFAULT, 1, LIST_MAX)
     direction = choice_read(query, "direction", ("asc", "desc"), "desc")
     side = choice_read(query, "side", ("buy", "sell", "both"), "both")
-    boolean_read(query, "nested")
     after, until = _window_read(request)
     if (asset_classes := words_read(query, "asset_class")) and ASSET_CLASS not in asset_classes:
         return []
@@ -294,17 +216,20 @@ def _orders_read(request: Request) -> list[OrderView]:
         until=until,
         side=None if side == "both" else side.upper(),
         direction=direction,
+        nested=nested,
+        before_id=_cursor_read(request, "before_order_id"),
+        after_id=_cursor_read(request, "after_order_id"),
     )
+
+
+def _cursor_read(request: Request, name: str) -> int | None:
+    text = request.query_params.get(name)
+    return order_get(caller_of(request).account_id, order_number(text)).order_id if text else None
 
 
 def _window_read(request: Request) -> tuple[datetime | None, datetime | None]:
     query = request.query_params
     after, until = instant_read(query, "after"), instant_read(query, "until")
-    account_id = caller_of(request).account_id
-    if text := query.get("after_order_id"):
-        after = order_get(account_id, order_number(text)).created_at
-    if text := query.get("before_order_id"):
-        until = order_get(account_id, order_number(text)).created_at
     # Ids begin in 2020 and end with now: a bound beyond that bounds nothing.
     if after is not None and after < EPOCH:
         after = None

@@ -13,8 +13,8 @@ def instant() -> serializers.DateTimeField:
     return serializers.DateTimeField(allow_null=True)
 
 
-class OrderShape(serializers.Serializer[object]):
-    """An order."""
+class _OrderFields(serializers.Serializer[object]):
+    """What every order has."""
 
     id = serializers.UUIDField()
     client_order_id = text()
@@ -27,6 +27,7 @@ class OrderShape(serializers.Serializer[object]):
     failed_at = instant()
     replaced_at = instant()
     expires_at = instant()
+    triggered_at = instant()
     replaced_by = serializers.UUIDField(allow_null=True)
     replaces = serializers.UUIDField(allow_null=True)
     asset_id = serializers.UUIDField()
@@ -46,11 +47,22 @@ class OrderShape(serializers.Serializer[object]):
     stop_price = text(allow_null=True)
     status = text()
     extended_hours = serializers.BooleanField()
-    legs = serializers.ListField(allow_null=True)
     trail_percent = text(allow_null=True)
     trail_price = text(allow_null=True)
     hwm = text(allow_null=True)
     reject_reason = text(allow_null=True)
+
+
+class LegShape(_OrderFields):
+    """An order as it stands inside its group's first order; legs have none of their own."""
+
+    legs = serializers.ListField(allow_null=True, max_length=0)
+
+
+class OrderShape(_OrderFields):
+    """An order, with its legs when it is the first of a group and they were asked for."""
+
+    legs = LegShape(many=True, allow_null=True)
 
 
 class PositionShape(serializers.Serializer[object]):
