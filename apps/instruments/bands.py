@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from apps.instruments.calendar import Session
+from apps.primitives.money import PRICE_MAX
 
 BPS = 10_000
 
@@ -89,7 +90,8 @@ def bands_around(
     if width.limit_amount is not None:
         away = min(away, width.limit_amount)
     away *= 2 if doubled else 1
-    return max(_nearest(reference - away, tick), tick), _nearest(reference + away, tick)
+    upper = min(_nearest(reference + away, tick), PRICE_MAX // tick * tick)
+    return max(_nearest(reference - away, tick), tick), upper
 
 
 def _nearest(price: Decimal, tick: Decimal) -> Decimal:

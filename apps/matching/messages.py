@@ -12,7 +12,8 @@ class Command(NamedTuple):
 
     ``flags`` are bits of ``OrderFlag``, ``argument`` is the engine's code of a phase or mode. The stop price
     of a TRAIL is its high-water mark, that of BANDS the upper band; ``trail`` is in units or, with
-    TRAIL_PERCENT, in parts per million. The database draws ``command_id`` and ``created_at``.
+    TRAIL_PERCENT, in parts per million. The ``argument`` of a CANCEL or REPLACE is between its sender and the
+    books. The database draws ``command_id`` and ``created_at``.
     """
 
     kind: str
@@ -40,6 +41,10 @@ COMMAND_COLUMNS = ", ".join(Command._fields)
 
 SETTING_KINDS = ("MODE", "BANDS", "OPTIONS", "PHASE")
 """Commands about a book itself, in the order in which the last of each puts it back."""
+
+NOT_FOR_ENGINE = 1
+"""The argument of a REPLACE whose order waits in the books, packed so that the engine refuses it: should the
+order have come to the engine meanwhile, what was asked of the one that waited must not be done to it."""
 
 EVENT_INDEX_BITS = 20
 

@@ -1,5 +1,6 @@
 """The queue of record: which commands have arrived, in id order."""
 
+from collections.abc import Collection
 from typing import Any
 
 import psycopg
@@ -22,6 +23,22 @@ SELECT {COMMAND_COLUMNS} FROM order_commands
 WHERE matching_partition = %s AND command_id >= %s
 ORDER BY command_id LIMIT {BATCH_COMMANDS_MAX}
 """
+
+
+_REQUEUE_SQL = """
+UPDATE order_commands AS c SET command_id = k.fresh
+FROM (SELECT command_id, next_id() AS fresh FROM unnest(%s::bigint[]) AS k (command_id)) AS k
+WHERE c.command_id = k.command_id
+"""
+
+
+def kept_requeue(cursor: "psycopg.Cursor[Any]", command_ids: Collection[int]) -> None:
+    """Send commands whose order is still to come to the end of the queue, in their order.
+
+    At its head, two hundred of them would be taken for ever, and what they wait for never.
+    """
+    if command_ids:
+        cursor.execute(_REQUEUE_SQL, (sorted(command_ids),))
 
 
 class CommandQueue:

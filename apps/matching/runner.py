@@ -16,7 +16,7 @@ from apps.matching.journal import journal_append
 from apps.matching.leader import Leadership, leadership_acquire, leadership_assert
 from apps.matching.messages import Batch, BatchBook, Booked, BookState, BookStateLoad, Command, Tell
 from apps.matching.packing import commands_pack, state_pack
-from apps.matching.queue import CommandQueue
+from apps.matching.queue import CommandQueue, kept_requeue
 from apps.primitives.clock import unix_ns, utc_now
 
 logger = logging.getLogger(__name__)
@@ -153,6 +153,7 @@ def batch_commit(
             booked = batch_book(cursor, batch)
             taken = [c.command_id for c in batch.commands if c.command_id not in booked.kept_command_ids]
             cursor.execute("DELETE FROM order_commands WHERE command_id = ANY(%s)", (taken,))
+            kept_requeue(cursor, booked.kept_command_ids)
             cursor.execute("COMMIT")
         except _RETRYABLE:
             cursor.execute("ROLLBACK")

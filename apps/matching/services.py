@@ -12,6 +12,9 @@ from apps.matching.messages import COMMAND_COLUMNS, Command
 
 logger = logging.getLogger(__name__)
 
+STATEMENT_COMMANDS_MAX = 1_000
+"""Commands in one INSERT: the protocol takes 65,535 parameters a statement."""
+
 WARNING_INTERVAL_S = 60.0
 _warned_at = float("-inf")
 
@@ -26,6 +29,11 @@ def wake_channel(matching_partition: int) -> str:
 
 def command_append(cursor: Any, matching_partition: int, commands: Sequence[Command]) -> None:
     """Queue commands in the transaction that ``cursor`` is in; ids and times are drawn by the database."""
+    for start in range(0, len(commands), STATEMENT_COMMANDS_MAX):
+        _some_append(cursor, matching_partition, commands[start : start + STATEMENT_COMMANDS_MAX])
+
+
+def _some_append(cursor: Any, matching_partition: int, commands: Sequence[Command]) -> None:
     values: list[Any] = []
     for command in commands:
         values += [matching_partition, *command[:-2]]

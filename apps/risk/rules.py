@@ -251,7 +251,7 @@ def pretrade_hold(order: OrderFacts, instrument: InstrumentFacts) -> Hold:
         return Hold(price, Decimal(0), Decimal(0), order.quantity, stop, mark)
     held_at = hold_price(price)
     cash = held_at * order.quantity
-    if cash > MONEY_MAX:
+    if held_at > PRICE_MAX or cash > MONEY_MAX:
         raise Invalid("ORDER_TOO_LARGE", "This order's value is larger than the system can book.")
     return Hold(price, held_at, cash, 0, stop, mark)
 

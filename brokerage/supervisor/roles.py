@@ -43,7 +43,8 @@ ROLES = (
         "LOGIN NOSUPERUSER NOCREATEDB",
         in_group=True,
         # No idle_session_timeout: a standby waits on its one session for as long as the leader lives.
-        settings={"lock_timeout": "5s", "idle_in_transaction_session_timeout": "2s"},
+        # A batch that elects ten thousand stops thinks for seconds between two statements: it must not end.
+        settings={"lock_timeout": "5s", "idle_in_transaction_session_timeout": "30s"},
     ),
 )
 ROLE_NAMES = (SUPERUSER, *(role.name for role in ROLES))

@@ -74,7 +74,7 @@ def test_roles_have_their_limits_and_no_more_rights_than_they_need(postgres):
     ]
     assert value(postgres, "SHOW transaction_timeout", "web") == "250ms"
     assert value(postgres, "SHOW lock_timeout", "web") == "250ms"
-    assert value(postgres, "SHOW idle_in_transaction_session_timeout", "runner") == "2s"
+    assert value(postgres, "SHOW idle_in_transaction_session_timeout", "runner") == "30s"
     assert value(postgres, "SELECT pg_has_role('openbell_app', 'MEMBER')", "worker") is True
 
 

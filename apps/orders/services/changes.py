@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from apps.events.facts import EventRow, Origin, Topic
 from apps.events.services import event_append
 from apps.instruments.selectors import instrument_id_of
-from apps.matching.messages import Command
+from apps.matching.messages import NOT_FOR_ENGINE, Command
 from apps.matching.services import command_append, matching_wake
 from apps.orders.engine_terms import flags_of, stop_units, trail_units
 from apps.orders.entry_sql import CLIENT_KEY_INSERT_SQL
@@ -32,6 +32,7 @@ from apps.orders.services.transaction import (
     hold_insert,
 )
 from apps.primitives.errors import Conflict, NotFound, Refused
+from apps.primitives.fix import OrdStatus
 from apps.primitives.ids import Kind, public_id
 from apps.primitives.money import price_to_units
 from apps.risk.rules import Hold
@@ -128,6 +129,7 @@ def _replace_command(row: Order, asked: Replacement, terms: Hold, facts: EntryFa
         stop_price_units=stop_units(asked.order_type, terms.stop_price, terms.mark),
         trail=trail_units(asked.trail_amount, asked.trail_percent),
         quantity=asked.quantity,
+        argument=NOT_FOR_ENGINE if row.status == OrdStatus.HELD else 0,
         flags=flags_of(row.side, asked.trail_percent),
         client_order_id=asked.client_order_id,
     )

@@ -1,6 +1,7 @@
 """What a replacement asks of the order it replaces, of its group, of the account and of the market."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass, replace
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ from apps.orders.models import LiveOrder, Order
 from apps.orders.services.transaction import EntryFacts, Held
 from apps.primitives.errors import Conflict, Invalid
 from apps.primitives.fix import Leg, OrderType, OrdStatus, Side, TimeInForce
+from apps.primitives.money import QUANTITY_MAX
 from apps.risk.rules import Hold, OrderFacts, hold_check, hold_price, pretrade_check, tick_check
 
 _TOO_LATE = "unable to replace order in current state."
@@ -187,6 +189,7 @@ def _group_check(row: Order, asked: Replacement, facts: EntryFacts) -> None:
     """Measure exits against one another, and what has changed against the entry and the market."""
     live = LiveOrder.objects.filter(group_id=row.group_id).values_list("order_id", flat=True)
     members = {member.leg: member for member in Order.objects.filter(order_id__in=list(live))}
+    _group_size_check(row, asked, members.values())
     prices = {leg: (member.price, member.stop_price) for leg, member in members.items()}
     prices[row.leg] = (asked.price, asked.stop_price)
     entry, _ = prices.get(Leg.ENTRY, (None, None))
@@ -200,6 +203,17 @@ def _group_check(row: Order, asked: Replacement, facts: EntryFacts) -> None:
         stop_price=stop_price if row.leg != Leg.TAKE_PROFIT else None,
         opens=Leg.ENTRY in members,
     )
+
+
+def _group_size_check(row: Order, asked: Replacement, members: Iterable[Order]) -> None:
+    """Refuse a larger entry when its exits, which sell all that it ever bought, would become too large."""
+    if row.leg != Leg.ENTRY:
+        return
+    largest = max((member.quantity for member in members if member.leg != Leg.ENTRY), default=0)
+    if largest + asked.quantity - row.quantity > QUANTITY_MAX:
+        raise Invalid(
+            "bad_quantity", f"the exits of a group can sell at most {QUANTITY_MAX:,} shares", field="qty"
+        )
 
 
 def _held(row: Order) -> Held:

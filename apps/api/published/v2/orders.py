@@ -231,8 +231,9 @@ def _window_read(request: Request) -> tuple[datetime | None, datetime | None]:
     query = request.query_params
     after, until = instant_read(query, "after"), instant_read(query, "until")
     # Ids begin in 2020 and end with now: a bound beyond that bounds nothing.
-    if after is not None and after < EPOCH:
-        after = None
-    if until is not None and until > utc_now() + timedelta(days=1):
+    tomorrow = utc_now() + timedelta(days=1)
+    if after is not None:
+        after = None if after < EPOCH else min(after, tomorrow)
+    if until is not None and until > tomorrow:
         until = None
     return after, max(until, EPOCH) if until else None
