@@ -11,8 +11,10 @@ from apps.primitives.money import price_to_units
 
 _LAST_PRICES_SQL = """
 SELECT i.instrument_id, i.symbol, p.last_price, p.day_volume FROM instruments i
-LEFT JOIN instrument_prices p USING (symbol) WHERE i.matching_partition = %s
+LEFT JOIN instrument_prices p ON p.symbol = i.symbol AND p.day_open IS NOT NULL
+WHERE i.matching_partition = %s
 """
+"""A price that a symbol was listed with is no trade: a book that was never told of one has no last price."""
 
 _OPEN_ORDERS_SQL = """
 SELECT o.order_id, o.account_id, i.instrument_id, o.side, o.order_type, o.time_in_force, o.price,

@@ -142,8 +142,7 @@ def _collar_check(order: OrderFacts, instrument: InstrumentFacts, reference: Dec
     assert order.price is not None
     if instrument.limit_bps is None:
         return
-    tick = tick_at(reference, instrument.ticks)
-    collar = collar_price(order.side, reference, instrument.limit_bps, tick)
+    collar = collar_price(order.side, reference, instrument.limit_bps, instrument.ticks)
     if order.price > collar if order.side is Side.BUY else order.price < collar:
         edge = "above" if order.side is Side.BUY else "below"
         raise Refused(
@@ -171,8 +170,7 @@ def _stop_check(side: Side, stop_price: Decimal, last_price: Decimal | None) -> 
 
 def _market_terms(order: OrderFacts, instrument: InstrumentFacts) -> Terms:
     reference = _reference(instrument, "market")
-    tick = tick_at(reference, instrument.ticks)
-    return collar_price(order.side, reference, _band(instrument), tick), None, None
+    return collar_price(order.side, reference, _band(instrument), instrument.ticks), None, None
 
 
 def _limit_terms(order: OrderFacts, instrument: InstrumentFacts) -> Terms:

@@ -13,18 +13,20 @@ TRAIL_MAX = Decimal("429496.7295")
 Ticks = tuple[tuple[Decimal, Decimal], ...]
 
 
-def collar_price(side: Side, reference: Decimal, limit_bps: int, tick: Decimal) -> Decimal:
-    """Return an order's worst price: a reference plus or minus the band, on a tick inside it."""
+def collar_price(side: Side, reference: Decimal, limit_bps: int, ticks: Ticks) -> Decimal:
+    """Return an order's worst price: a reference plus or minus the band, on a tick of its own inside it."""
     if side is Side.BUY:
         edge = min(reference * (BPS + limit_bps) / BPS, PRICE_MAX)
+        tick = tick_at(edge, ticks)
         return (edge / tick).to_integral_value(ROUND_DOWN) * tick
     edge = reference * (BPS - limit_bps) / BPS
+    tick = tick_at(edge, ticks)
     return max((edge / tick).to_integral_value(ROUND_UP), Decimal(1)) * tick
 
 
 def stop_collar(side: Side, stop_price: Decimal, limit_bps: int, ticks: Ticks) -> Decimal:
     """Return the worst price of what a stop triggers: the band around the stop, never short of the stop."""
-    collar = collar_price(side, stop_price, limit_bps, tick_at(stop_price, ticks))
+    collar = collar_price(side, stop_price, limit_bps, ticks)
     return max(collar, stop_price) if side is Side.BUY else min(collar, stop_price)
 
 

@@ -20,7 +20,7 @@ def welcome_text(url: str, var: Path) -> str:
     """Return the block that ends a successful start: the address and the demo logins."""
     lines = ["", f"  Openbell is ready:  {url}", ""]
     lines += [f"    {role:<8} {username} / {password}" for role, username, password in _logins(var)]
-    lines += ["", f"  Logs in {var / 'log'}; stop with Ctrl-C or `make down`.", ""]
+    lines += ["", f"  Logs in {var / 'log'}; stop with `make down` (or Ctrl-C where it runs in front).", ""]
     return "\n".join(lines)
 
 

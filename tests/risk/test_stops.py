@@ -49,7 +49,11 @@ def test_a_stop_collar_is_a_price_and_never_short_of_the_stop(side: Side, stop: 
 
 @given(reference=prices, bps=st.integers(0, 9_999))
 def test_a_collar_fits_its_column(reference: Decimal, bps: int) -> None:
-    assert collar_price(Side.BUY, reference, bps, Decimal("0.0001")) <= PRICE_MAX
+    assert collar_price(Side.BUY, reference, bps, TICKS) <= PRICE_MAX
+
+
+def test_a_collar_above_one_dollar_is_on_the_tick_of_its_own_price() -> None:
+    assert collar_price(Side.BUY, Decimal("0.9500"), 1_000, TICKS) == Decimal("1.04")
 
 
 @given(
