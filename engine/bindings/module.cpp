@@ -167,7 +167,8 @@ NB_MODULE(_engine, module) {
              "Return bids and asks, best first, as (price in units, quantity, number of orders).")
         .def("state_hash", &MatchingEngine::state_hash, nb::arg("symbol_id") = nb::none(),
              "Return the hash of everything that decides future matching, of one book or of all.")
-        .def("order_count", &MatchingEngine::order_count, "Return how many orders are live, resting or waiting, in all books.")
+        .def("order_count", &MatchingEngine::order_count,
+             "Return how many orders are live, resting or waiting, in all books.")
         .def("last_seq", &MatchingEngine::last_seq, "Return the sequence number of the last command applied.")
         .def("stop_count", &MatchingEngine::stop_count, nb::arg("symbol_id"),
              "Return how many stops of a book wait for their price.")

@@ -32,7 +32,8 @@ bool OrderBook::are_prices_on_tick(const Command& command) const {
     const bool has_limit =
         command.ord_type == byte_of(OrdType::LIMIT) || command.ord_type == byte_of(OrdType::STOP_LIMIT);
     if (has_limit && !is_on_tick(command.price)) return false;
-    const bool has_stop = command.ord_type == byte_of(OrdType::STOP) || command.ord_type == byte_of(OrdType::STOP_LIMIT);
+    const bool has_stop =
+        command.ord_type == byte_of(OrdType::STOP) || command.ord_type == byte_of(OrdType::STOP_LIMIT);
     return !has_stop || is_on_tick(command.stop_price);
 }
 

@@ -43,7 +43,8 @@ void OrderBook::plain_match(const Command& command, std::uint32_t leaves) {
         event.contra_leaves_qty = maker.leaves - quantity;
         event.contra_cum_qty = maker.cum + quantity;
         event.codes_set(ExecType::TRADE, leaves == 0 ? OrdStatus::FILLED : OrdStatus::PARTIALLY_FILLED,
-                        maker.leaves == quantity ? OrdStatus::FILLED : OrdStatus::PARTIALLY_FILLED, command.side, Reason::NONE);
+                        maker.leaves == quantity ? OrdStatus::FILLED : OrdStatus::PARTIALLY_FILLED, command.side,
+                        Reason::NONE);
         trade_note(maker.price, quantity, command.transact_time_ns);
         if (maker.leaves == quantity) {
             makers_prefetch(maker.next);

@@ -6,18 +6,13 @@
 #include <stdexcept>
 
 #include "openbell/command_check.hpp"
+#include "openbell/fetch_ahead.hpp"
 #include "openbell/plain_path.hpp"
 #include "openbell/state_hash.hpp"
 
 namespace openbell {
 
 namespace {
-
-// How many commands ahead an order's index entry is fetched, then the order it leads to, then that one's neighbours.
-constexpr std::size_t COMMAND_DISTANCE = 40;
-constexpr std::size_t ENTRY_DISTANCE = 20;
-constexpr std::size_t ORDER_DISTANCE = 10;
-constexpr std::size_t NEIGHBOUR_DISTANCE = 5;
 
 std::size_t limit_checked(std::size_t value, std::size_t max, const char* message) {
     if (value == 0 || value > max) throw std::invalid_argument(message);
@@ -40,31 +35,6 @@ MatchingEngine::MatchingEngine(std::size_t max_orders, std::size_t max_books, st
 
 MatchingEngine::~MatchingEngine() {
     for (std::uint32_t number = 0; number < book_count_; ++number) book_at(number).~OrderBook();
-}
-
-// The records come from somewhere else's memory, and two to three lines apart.
-[[gnu::always_inline]] inline void record_prefetch(const Command* commands, std::size_t at) {
-    const auto ahead = reinterpret_cast<std::uintptr_t>(commands) + (at + COMMAND_DISTANCE) * sizeof(Command);
-    __builtin_prefetch(reinterpret_cast<const void*>(ahead));
-    __builtin_prefetch(reinterpret_cast<const void*>(ahead + 64));
-}
-
-// The id whose entry in the index a command looks at: that of the order it is about, or else its own.
-[[gnu::always_inline]] inline std::uint64_t id_of(const Command& command) {
-    return command.orig_order_id == 0 ? command.order_id : command.orig_order_id;
-}
-
-// Inlined whatever the compiler thinks: a call that does nothing but fetch is one it leaves out. A new order leads to
-// slot 0, which is nobody's: asking first whether it is one would cost more than fetching that.
-[[gnu::always_inline]] inline void MatchingEngine::commands_prefetch(std::span<const Command> commands,
-                                                                     std::size_t at) const {
-    if (at + ENTRY_DISTANCE >= commands.size()) return;
-    stores_.index.entry_prefetch(id_of(commands[at + ENTRY_DISTANCE]));
-    stores_.orders.slot_prefetch(stores_.index.slot_guess(id_of(commands[at + ORDER_DISTANCE])));
-    const Order& order = stores_.orders.order(stores_.index.slot_guess(id_of(commands[at + NEIGHBOUR_DISTANCE])));
-    stores_.orders.slot_prefetch(order.next);
-    stores_.orders.slot_prefetch(order.prev);
-    __builtin_prefetch(order.level, 1);
 }
 
 // What most commands are, done without looking for features; false, and nothing done, if it is anything else, which
@@ -107,10 +77,10 @@ std::span<const Event> MatchingEngine::process(std::span<const Command> commands
     if (commands.size() > BATCH_COMMANDS_MAX) throw std::invalid_argument("a batch has at most 1,048,576 commands");
     stores_.events.batch_begin();
     const bool is_large = stores_.index.is_large();
-    for (std::size_t at = 0; at < commands.size(); ++at) {
-        record_prefetch(commands.data(), at);
-        if (is_large) commands_prefetch(commands, at);
-        if (!plain_apply(commands[at])) [[unlikely]] any_apply(commands[at]);
+    if (book_count_ > BOOKS_CACHED) {
+        is_large ? batch_apply<true, true>(commands) : batch_apply<false, true>(commands);
+    } else {
+        is_large ? batch_apply<true, false>(commands) : batch_apply<false, false>(commands);
     }
     stores_.index.erasures_finish();
     if (!commands.empty()) last_seq_ = commands.back().seq;
@@ -118,6 +88,16 @@ std::span<const Event> MatchingEngine::process(std::span<const Command> commands
     return stores_.events.events();
 }
 
+template <bool IS_LARGE, bool IS_WIDE>
+[[gnu::noinline]] void MatchingEngine::batch_apply(std::span<const Command> commands) {
+    SlotsAhead ahead;
+    if (IS_LARGE && !commands.empty()) batch_prefetch(commands, ahead);
+    for (std::size_t at = 0; at < commands.size(); ++at) {
+        record_prefetch(commands.data(), at);
+        if constexpr (IS_LARGE || IS_WIDE) commands_prefetch<IS_LARGE, IS_WIDE>(commands, ahead, at);
+        if (!plain_apply(commands[at])) [[unlikely]] any_apply(commands[at]);
+    }
+}
 
 void MatchingEngine::any_apply(const Command& command) {
     stores_.events.command_begin(command);
@@ -212,8 +192,7 @@ Slot MatchingEngine::order_find(std::uint32_t symbol_id, std::uint64_t order_id)
 }
 
 std::size_t MatchingEngine::place_of(std::uint32_t symbol_id) const {
-    std::size_t at = (symbol_id * 0x9E37'79B1U) & (places_size_ - 1);
-    for (;; at = (at + 1) & (places_size_ - 1)) {
+    for (std::size_t at = place_guess(symbol_id);; at = (at + 1) & (places_size_ - 1)) {
         const std::uint32_t found = places_[at].symbol_id.load(std::memory_order_acquire);
         if (found == symbol_id || found == 0) return at;
     }
@@ -249,9 +228,11 @@ void MatchingEngine::book_touch(OrderBook& book) {
 }
 
 void MatchingEngine::views_publish() {
-    for (const std::uint32_t number : touched_) {
-        book_at(number).view_publish();
-        is_touched_[number] = false;
+    constexpr std::size_t VIEW_DISTANCE = 4;
+    for (std::size_t at = 0; at < touched_.size(); ++at) {
+        book_at(touched_[std::min(at + VIEW_DISTANCE, touched_.size() - 1)]).view_prefetch();
+        book_at(touched_[at]).view_publish();
+        is_touched_[touched_[at]] = false;
     }
     touched_.clear();
     touched_last_ = nullptr;

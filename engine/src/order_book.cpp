@@ -98,7 +98,8 @@ void OrderBook::order_replace(const Command& command, Slot slot) {
 
 bool OrderBook::keeps_place(Slot slot, const Taker& taker) const {
     const Order& old = order(slot);
-    if (taker.order.price != old.price || taker.order.flags != old.flags || taker.order.leaves >= old.leaves) return false;
+    if (taker.order.leaves >= old.leaves) return false;
+    if (taker.order.price != old.price || taker.order.flags != old.flags) return false;
     if (taker.extra.display != (old.place == Place::ICEBERG ? extra(slot).display : 0)) return false;
     if (old.place != Place::STOP) return true;
     // The marks of what does not trail are their stops.

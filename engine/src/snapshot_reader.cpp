@@ -58,7 +58,8 @@ public:
         snapshot_require(blocks_.left() == 0, "the snapshot goes on after its last book");
         snapshot_require(engine_->order_count() == header_.order_count, "the snapshot lacks orders");
         engine_->last_seq_ = header_.last_seq;
-        snapshot_require(engine_->state_hash() == header_.state_hash, "the snapshot's books are not those it was taken of");
+        snapshot_require(engine_->state_hash() == header_.state_hash,
+                         "the snapshot's books are not those it was taken of");
         engine_->views_publish();
         return std::move(engine_);
     }
@@ -115,7 +116,8 @@ private:
         snapshot_require(needs_extra == has_extra && order.has_extra <= 1 && (extra.display != 0) == (extra.shown != 0),
                 "an order of the snapshot has a wrong number");
         snapshot_require(order.unused == 0 && extra.unused == 0, "an order of the snapshot has a wrong number");
-        snapshot_require(order.arrival != 0 && order.arrival <= record.arrivals, "an order of the snapshot has a wrong time");
+        snapshot_require(order.arrival != 0 && order.arrival <= record.arrivals,
+                         "an order of the snapshot has a wrong time");
         snapshot_require(!engine_->stores_.orders.is_full() && engine_->order_find(order.order_id) == NO_SLOT,
                 "the snapshot has an order twice, or more than it says");
         snapshot_require(book.order_load(command, order.arrival), "the orders of the snapshot are not in order");

@@ -7,8 +7,9 @@ namespace openbell {
 class SnapshotWriter {
 public:
     explicit SnapshotWriter(const MatchingEngine& engine)
-        : engine_(engine), blocks_(sizeof(SnapshotHeader) + engine.book_count_ * (sizeof(SnapshotBook) + sizeof(SnapshotOrder)) +
-                                   engine.order_count() * (sizeof(SnapshotOrder) + sizeof(SnapshotExtra))) {}
+        : engine_(engine),
+          blocks_(sizeof(SnapshotHeader) + engine.book_count_ * (sizeof(SnapshotBook) + sizeof(SnapshotOrder)) +
+                  engine.order_count() * (sizeof(SnapshotOrder) + sizeof(SnapshotExtra))) {}
 
     Snapshot write() {
         SnapshotHeader header{SNAPSHOT_MAGIC, SNAPSHOT_VERSION, engine_.book_count_, engine_.order_count(), 0,

@@ -43,6 +43,20 @@ inline Command book(CommandKind kind) {
     return command;
 }
 
+inline Command stop(Side side, std::uint64_t order_id, std::int64_t quantity, std::int64_t stop_price,
+                    std::int64_t collar) {
+    Command command = limit(side, order_id, quantity, collar);
+    command.ord_type = static_cast<std::uint8_t>(openbell::OrdType::STOP);
+    command.stop_price = stop_price;
+    return command;
+}
+
+inline Command phase(openbell::Phase to) {
+    Command command = book(CommandKind::PHASE);
+    command.argument = static_cast<std::uint8_t>(to);
+    return command;
+}
+
 inline std::vector<Event> run(openbell::MatchingEngine& engine, std::vector<Command> batch) {
     const std::span<const Event> events = engine.process(batch);
     return {events.begin(), events.end()};

@@ -80,3 +80,32 @@ TEST(order_index, place_of_an_id_not_found_is_where_it_is_put) {
     table.index.order_put_at(found, 7, slot);
     CHECK(table.find(7) == slot);
 }
+
+TEST(order_index, erasures_to_come_outlive_neither_growth_nor_the_id) {
+    Table table(5'000, 1);
+    for (std::uint64_t id = 1; id <= 190; ++id) table.put(id);
+    for (std::uint64_t id = 1; id <= 5; ++id) {
+        const Slot slot = table.find(id);
+        table.orders.slot_give_back(slot);
+        table.index.order_erase_soon(id, slot);
+        CHECK(table.find(id) == NO_SLOT);
+    }
+    // The id comes back, in the slot it had, before its old entry has gone; then the table grows.
+    table.put(5);
+    for (std::uint64_t id = 1'001; id <= 4'000; ++id) table.put(id);
+    table.index.erasures_finish();
+    for (std::uint64_t id = 1; id <= 4; ++id) CHECK(table.find(id) == NO_SLOT);
+    for (std::uint64_t id = 5; id <= 190; ++id) CHECK(table.orders.order(table.find(id)).order_id == id);
+    for (std::uint64_t id = 5; id <= 190; ++id) table.erase(id);
+    for (std::uint64_t id = 1'001; id <= 4'000; ++id) table.erase(id);
+    CHECK(table.find(5) == NO_SLOT && table.orders.count() == 0);
+}
+
+TEST(order_index, ids_of_one_bucket_spill_into_the_next) {
+    Table table(400, 400);
+    // Ids that differ only where the bucket does not look, and ids far apart.
+    for (std::uint64_t id = 8; id < 208; ++id) table.put(id);
+    for (std::uint64_t id = 8; id < 208; ++id) CHECK(table.orders.order(table.find(id)).order_id == id);
+    for (std::uint64_t id = 8; id < 208; id += 2) table.erase(id);
+    for (std::uint64_t id = 8; id < 208; ++id) CHECK((table.find(id) != NO_SLOT) == (id % 2 == 1));
+}

@@ -20,6 +20,12 @@ struct BookHash {
     std::uint64_t value;
 };
 
+// The slots that commands to come are likely to be about, by their place in the batch.
+struct SlotsAhead {
+    static constexpr std::size_t COUNT = 16;
+    Slot slots[COUNT] = {};
+};
+
 // Of all books, which it sorts by symbol; those that are 0 do not count.
 std::uint64_t books_hash(std::vector<BookHash>& hashes);
 
@@ -29,8 +35,8 @@ class MatchingEngine {
 public:
     static constexpr std::size_t ORDERS_EXPECTED = 4'096;
 
-    // Throws std::invalid_argument if a limit is 0 or above ORDERS_MAX or BOOKS_MAX. With more live orders than expected
-    // the table of ids grows, once per doubling, while a command waits for it.
+    // Throws std::invalid_argument if a limit is 0 or above ORDERS_MAX or BOOKS_MAX. With more live orders than
+    // expected the table of ids grows, once per doubling, while a command waits for it.
     MatchingEngine(std::size_t max_orders, std::size_t max_books, std::size_t orders_expected = ORDERS_EXPECTED);
     ~MatchingEngine();
     MatchingEngine(const MatchingEngine&) = delete;
@@ -67,6 +73,7 @@ private:
         std::uint32_t number;
     };
 
+    template <bool IS_LARGE, bool IS_WIDE> void batch_apply(std::span<const Command> commands);
     bool plain_apply(const Command& command);
     bool plain_cancel_apply(const Command& command);
     bool plain_new_apply(const Command& command);
@@ -77,16 +84,25 @@ private:
     void replace_apply(const Command& command);
     void book_apply(const Command& command);
     void command_reject(const Command& command, Reason reason);
-    void commands_prefetch(std::span<const Command> commands, std::size_t at) const;
+    void entry_prefetch(const Command& command) const;
+    void order_prefetch(const Command& command, SlotsAhead& ahead, std::size_t at) const;
+    void neighbours_prefetch(const SlotsAhead& ahead, std::size_t at) const;
+    void place_prefetch(const Command& command) const;
+    const OrderBook& book_guess(const Command& command) const;
+    void batch_prefetch(std::span<const Command> commands, SlotsAhead& ahead) const;
+    template <bool IS_LARGE, bool IS_WIDE>
+    void commands_prefetch(std::span<const Command> commands, SlotsAhead& ahead, std::size_t at) const;
 
     // The live order with this id in this book, or NO_SLOT.
     Slot order_find(std::uint32_t symbol_id, std::uint64_t order_id) const;
     Slot order_find(std::uint64_t order_id) const { return stores_.index.order_find(order_id).slot; }
     OrderBook* book_find(std::uint32_t symbol_id) const;
-    // The symbol's book, or one prepared for it that `book_open` makes its own; nullptr if there is no room for another.
+    // The symbol's book, or one prepared for it that `book_open` makes its own; nullptr if there is no room for
+    // another.
     OrderBook* book_prepare(std::uint32_t symbol_id);
     void book_open(const OrderBook& book);
     OrderBook& book_at(std::uint32_t number) const { return books_[number]; }
+    std::size_t place_guess(std::uint32_t symbol_id) const { return (symbol_id * 0x9E37'79B1U) & (places_size_ - 1); }
     std::size_t place_of(std::uint32_t symbol_id) const;
     void book_touch(OrderBook& book);
     void views_publish();

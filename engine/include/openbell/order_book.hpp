@@ -48,7 +48,7 @@ struct BookOrders {
     }
 };
 
-class OrderBook {
+class alignas(64) OrderBook {
 public:
     OrderBook(Stores& stores, std::uint32_t symbol_id, std::uint32_t number);
 
@@ -59,13 +59,27 @@ public:
     // No feature is in use: an order that asks for none needs the plain path only.
     bool is_plain() const { return (settings_ | stop_count_ | special_count_) == 0; }
 
+    // Steps on the way to what a NEW or a CANCEL looks at, for later.
+    [[gnu::always_inline]] void book_prefetch() const {
+        __builtin_prefetch(this);
+        __builtin_prefetch(&ladders_[0], 1);
+        __builtin_prefetch(&ladders_[1], 1);
+    }
+    [[gnu::always_inline]] void page_prefetch(const Command& command) const {
+        ladders_[command.side == byte_of(Side::SELL)].page_prefetch(command.price);
+    }
+    [[gnu::always_inline]] void level_prefetch(const Command& command) const {
+        ladders_[command.side == byte_of(Side::SELL)].level_prefetch(command.price);
+    }
+    [[gnu::always_inline]] void view_prefetch() const { __builtin_prefetch(&view_, 1); }
+
     // What speaks against a command in this book's present state; NONE: it may be applied.
     Reason new_check(const Command& command) const;
     Reason replace_check(const Command& command, Slot slot) const;
     Reason restore_check(const Command& command) const;
 
-    // plain_path.hpp; for a plain order in a plain book whose id is not in the index, and an order displayed in one. They
-    // do all that their command asks.
+    // plain_path.hpp; for a plain order in a plain book whose id is not in the index, and an order displayed in one.
+    // They do all that their command asks.
     void plain_new(const Command& command, OrderIndex::Found found, bool rests);
     void plain_cancel(const Command& command, OrderIndex::Found found);
 
@@ -75,8 +89,8 @@ public:
     void order_replace(const Command& command, Slot slot);
     void order_restore(const Command& command);
     void last_restore(const Command& command);
-    // As a snapshot has it: first the book, then its orders, without an event and with the time each had (false if those
-    // before it came later), at last what follows from them (false if the snapshot says otherwise).
+    // As a snapshot has it: first the book, then its orders, without an event and with the time each had (false if
+    // those before it came later), at last what follows from them (false if the snapshot says otherwise).
     void load_begin(const SnapshotBook& record);
     bool order_load(const Command& command, std::uint64_t arrival);
     bool load_end(const SnapshotBook& record);
@@ -226,7 +240,6 @@ private:
     std::uint32_t settings_ = 0;  // 1 if the status is not a new book's
     std::uint32_t stop_count_ = 0;
     std::uint32_t special_count_ = 0;  // icebergs and hidden orders in the book
-    std::uint32_t unused_ = 0;
     std::uint64_t arrivals_ = 0;
     std::int64_t last_price_ = 0;
     std::int64_t last_quantity_ = 0;

@@ -15,9 +15,9 @@
 
 namespace openbell {
 
-// A bucket holds seven halves of ids' hashes beside the slots they stand for. The id itself is in the order, where it is
-// looked at only when the halves agree, which is when the order is about to be needed. All seven are compared at once,
-// so that finding, putting and erasing cost the same whatever the bucket holds.
+// A bucket holds seven halves of ids' hashes beside the slots they stand for. The id itself is in the order, where it
+// is looked at only when the halves agree, which is when the order is about to be needed. All seven are compared at
+// once, so that finding, putting and erasing cost the same whatever the bucket holds.
 class OrderIndex {
 public:
     // Where an order is in the table; with NO_SLOT, the bucket it would be put in. Good until the table next changes.
@@ -28,7 +28,9 @@ public:
     };
 
     OrderIndex(const OrderPool& orders, std::size_t orders_expected)
-        : orders_(&orders), size_(std::bit_ceil(std::max<std::size_t>(orders_expected / ORDERS_A_BUCKET + 1, SIZE_MIN))), buckets_(size_) {
+        : orders_(&orders),
+          size_(std::bit_ceil(std::max<std::size_t>(orders_expected / ORDERS_A_BUCKET + 1, SIZE_MIN))),
+          buckets_(size_) {
         size_note();
     }
 
@@ -42,7 +44,8 @@ public:
         const std::uint32_t lanes = lanes_equal(bucket, half);
         if (lanes != 0) [[likely]] {
             const auto lane = static_cast<std::uint32_t>(std::countr_zero(lanes));
-            if (orders_->order(bucket.slots[lane]).order_id == order_id) [[likely]] return {home, lane, bucket.slots[lane]};
+            const Slot slot = bucket.slots[lane];
+            if (orders_->order(slot).order_id == order_id) [[likely]] return {home, lane, slot};
         }
         if (lanes == 0 && bucket.passed == 0) [[likely]] return {home, 0, NO_SLOT};
         return order_find_on(order_id);
@@ -95,7 +98,9 @@ public:
         erasure_count_ = 0;
     }
 
-    [[gnu::always_inline]] void entry_prefetch(std::uint64_t order_id) const { __builtin_prefetch(&buckets_[home_of(order_id)], 1); }
+    [[gnu::always_inline]] void entry_prefetch(std::uint64_t order_id) const {
+        __builtin_prefetch(&buckets_[home_of(order_id)], 1);
+    }
 
     // The slot that is most likely this order's, without looking at the order and without a branch; NO_SLOT if none is.
     [[gnu::always_inline]] Slot slot_guess(std::uint64_t order_id) const {
@@ -109,12 +114,12 @@ private:
     static constexpr std::uint32_t EMPTY = 0;
     static constexpr std::size_t ORDERS_A_BUCKET = 3;  // on average at most, so that few are full
     static constexpr std::size_t SIZE_MIN = 64;
-    static constexpr std::uint32_t ERASURES = 8;
     static constexpr std::size_t SIZE_CACHED = 1U << 13U;
+    static constexpr std::uint32_t ERASURES = 8;
 
     struct alignas(64) Bucket {
         std::uint32_t halves[LANES];
-        std::uint32_t passed;  // orders that are at home here, or before, and found it full
+        std::uint32_t passed;   // how many orders found this one full and went on
         Slot slots[LANES + 1];  // the last is NO_SLOT
     };
     static_assert(sizeof(Bucket) == 64);
@@ -124,7 +129,8 @@ private:
         Slot slot;
     };
 
-    // Ids are time-ordered numbers that share their high bits; the golden ratio spreads what differs. Never EMPTY.
+    // Ids are time-ordered numbers that share their high bits; the golden ratio spreads what differs. Ids that follow
+    // one another share a bucket, which is at hand when the next comes; their halves differ. A half is never EMPTY.
     static std::uint32_t half_of(std::uint64_t order_id) {
         return static_cast<std::uint32_t>((order_id * 0x9E37'79B9'7F4A'7C15ULL) >> 32U) | 1U;
     }
@@ -156,22 +162,24 @@ private:
     [[gnu::noinline]] Found order_find_on(std::uint64_t order_id) const {
         const std::uint32_t half = half_of(order_id);
         const std::size_t home = home_of(order_id);
-        for (std::size_t at = home;; at = next(at)) {
+        std::size_t at = home;
+        for (std::size_t seen = 0; seen < size_; ++seen, at = next(at)) {
             for (std::uint32_t lanes = lanes_equal(buckets_[at], half); lanes != 0; lanes &= lanes - 1) {
                 const auto lane = static_cast<std::uint32_t>(std::countr_zero(lanes));
                 const Slot slot = buckets_[at].slots[lane];
                 if (orders_->order(slot).order_id == order_id) return {at, lane, slot};
             }
-            if (buckets_[at].passed == 0) return {home, 0, NO_SLOT};
+            if (buckets_[at].passed == 0) break;
         }
+        return {home, 0, NO_SLOT};
     }
 
     [[gnu::noinline]] void order_put_on(std::uint64_t order_id, Slot slot) {
         if (orders_->count() > limit_) grow();
-        half_put(order_id, slot);
+        entry_put(order_id, slot);
     }
 
-    void half_put(std::uint64_t order_id, Slot slot) {
+    void entry_put(std::uint64_t order_id, Slot slot) {
         const std::uint32_t half = half_of(order_id);
         const std::size_t home = home_of(order_id);
         std::size_t at = home;
@@ -184,21 +192,26 @@ private:
 
     [[gnu::noinline]] void order_erase_on(std::uint64_t order_id, Slot slot) {
         const std::uint32_t half = half_of(order_id);
-        for (std::size_t at = home_of(order_id);; at = next(at)) {
+        std::size_t at = home_of(order_id);
+        for (std::size_t seen = 0; seen < size_; ++seen, at = next(at)) {
             for (std::uint32_t lanes = lanes_equal(buckets_[at], half); lanes != 0; lanes &= lanes - 1) {
                 const auto lane = static_cast<std::uint32_t>(std::countr_zero(lanes));
                 if (buckets_[at].slots[lane] == slot) return entry_erase({at, lane, slot}, order_id);
             }
-            invariant(buckets_[at].passed != 0, "erased order is not in the index");
+            if (buckets_[at].passed == 0) break;
         }
+        throw InvariantBroken("erased order is not in the index");
     }
 
     // Every bucket from an order's home up to the one it is in remembers that it was passed.
     void passed_add(std::size_t from, std::size_t to, int difference) {
-        for (std::size_t at = from; at != to; at = next(at)) buckets_[at].passed += static_cast<std::uint32_t>(difference);
+        const auto change = static_cast<std::uint32_t>(difference);
+        for (std::size_t at = from; at != to; at = next(at)) buckets_[at].passed += change;
     }
 
     [[gnu::noinline, gnu::cold]] void grow() {
+        // An entry whose order has gone would not say where it belongs.
+        erasures_finish();
         Arena<Bucket> old(size_ * 2);
         std::swap(buckets_, old);
         const std::size_t old_size = size_;
@@ -206,7 +219,8 @@ private:
         size_note();
         for (std::size_t from = 0; from < old_size; ++from) {
             for (std::uint32_t lane = 0; lane < LANES; ++lane) {
-                if (old[from].halves[lane] != EMPTY) half_put(orders_->order(old[from].slots[lane]).order_id, old[from].slots[lane]);
+                const Slot slot = old[from].slots[lane];
+                if (old[from].halves[lane] != EMPTY) entry_put(orders_->order(slot).order_id, slot);
             }
         }
     }

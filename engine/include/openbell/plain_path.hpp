@@ -1,6 +1,6 @@
 // What most commands take: a plain order in a plain book, done without a question about any feature. It does to the
-// book exactly what the general path would do, and reports it with the same events; nothing here is needed for a book to
-// be right, only for it to be fast.
+// book exactly what the general path would do, and reports it with the same events; nothing here is needed for a book
+// to be right, only for it to be fast.
 #pragma once
 
 #include <algorithm>

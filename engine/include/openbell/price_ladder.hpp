@@ -79,7 +79,7 @@ private:
 
 // Inside, a price is a key: the price for a ladder with the highest first (Side::BUY), its negative for one with the
 // lowest first, so that the best is always the largest.
-class PriceLadder {
+class alignas(64) PriceLadder {
 public:
     PriceLadder(Side side, LevelPages& pages, std::pmr::memory_resource& memory)
         : sign_(side == Side::BUY ? 1 : -1), pages_(&pages), far_(&memory) {}
@@ -103,6 +103,14 @@ public:
         }
         return level_make(key);
     }
+    // Two steps on the way to the level at a price, for later.
+    [[gnu::always_inline]] void page_prefetch(std::int64_t price) const {
+        __builtin_prefetch(&directory_[place_guess(price) / PAGE_LEVELS]);
+    }
+    [[gnu::always_inline]] void level_prefetch(std::int64_t price) const {
+        __builtin_prefetch(&level_at(place_guess(price)), 1);
+    }
+
     // Forgets a level that has no orders left.
     void level_close(std::int64_t price);
     // The level at a price, or nullptr.
@@ -129,6 +137,12 @@ private:
     static constexpr int INVERSE_BITS = 42;
 
     std::uint32_t index_of(std::int64_t key) const;
+    // A place of the window, which is the price's if it has one there; for any price, good or bad.
+    [[gnu::always_inline]] std::uint32_t place_guess(std::int64_t price) const {
+        const std::uint64_t offset = static_cast<std::uint64_t>(price) * static_cast<std::uint64_t>(sign_) -
+                                     static_cast<std::uint64_t>(base_key_);
+        return static_cast<std::uint32_t>(offset * inverse_ >> INVERSE_BITS) % WINDOW_LEVELS;
+    }
     std::int64_t key_of(std::uint32_t index) const { return base_key_ + std::int64_t{index} * tick_; }
     bool is_occupied(std::uint32_t index) const { return index != OUTSIDE && !level_at(index).is_empty(); }
     Level& level_at(std::uint32_t index) const { return pages_->level(directory_[index / PAGE_LEVELS], index); }
@@ -141,6 +155,7 @@ private:
     std::uint32_t places_below(std::int64_t key) const;
     void best_find();
 
+    // What every command needs is on the first line.
     std::int64_t sign_;
     std::int64_t best_key_ = NO_KEY;
     Level* best_level_ = nullptr;

@@ -1,10 +1,10 @@
 // An engine's whole state as bytes. All numbers are little-endian.
 //
 // The bytes are blocks of 64 KiB, the last one shorter: up to 65,532 bytes of content and the CRC-32C of the block's
-// number (32 bits, from 0) and that content. The contents, joined, are a SnapshotHeader, and then the books in the order
-// in which they were opened: a SnapshotBook and its orders, of which those that share a price, a stop or an auction
-// stand in the order in which they came there. An order is a SnapshotOrder, and if it is an iceberg or waits for its
-// stop a SnapshotExtra; after the last comes a SnapshotOrder of zeros. Unused bytes are 0.
+// number (32 bits, from 0) and that content. The contents, joined, are a SnapshotHeader, and then the books in the
+// order in which they were opened: a SnapshotBook and its orders, of which those that share a price, a stop or an
+// auction stand in the order in which they came there. An order is a SnapshotOrder, and if it is an iceberg or waits
+// for its stop a SnapshotExtra; after the last comes a SnapshotOrder of zeros. Unused bytes are 0.
 #pragma once
 
 #include <bit>
