@@ -14,6 +14,7 @@ from django.utils.cache import add_never_cache_headers
 from apps.accounts.selectors import AccountView, account_for_user
 from apps.events.facts import Origin
 from apps.primitives.errors import BrokerageError, Conflict, Invalid, NotFound, Refused, Unavailable
+from apps.web.presenters.refusals import refusal_text
 
 View = Callable[..., HttpResponseBase]
 
@@ -32,10 +33,15 @@ def status_of(error: BrokerageError) -> int:
     return next((code for kind, code in STATUS_OF.items() if isinstance(error, kind)), 400)
 
 
+def error_text(error: BrokerageError) -> str:
+    """Return a refusal as a sentence of the ticket's words."""
+    return refusal_text(error.reason, error.message, error.details)
+
+
 def error_body(error: BrokerageError) -> dict[str, Any]:
     """Return a refusal as the terminal's scripts read it; figures leave as strings."""
     details = {name: str(value) for name, value in error.details.items()}
-    return {"reason": error.reason, "message": error.message, "details": details}
+    return {"reason": error.reason, "message": error_text(error), "details": details}
 
 
 def error_json(error: BrokerageError) -> JsonResponse:

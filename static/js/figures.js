@@ -67,11 +67,11 @@ export function volume(count) {
 
 export const count = (value) => grouped(String(value));
 
-/** The middle of bid and ask, rounded down to a whole unit. */
+/** The middle of bid and ask, rounded down to a whole unit, without a last zero beyond the cents. */
 export function middle(bid, ask) {
   const low = units(bid);
   const high = units(ask);
-  return low === null || high === null ? null : plain((low + high) / 2n);
+  return low === null || high === null ? null : plain((low + high) / 2n).replace(/(\.\d{3})0$/, "$1");
 }
 
 /** The price so many tenths of a per cent from another, rounded down to a whole step; null without a price. */
@@ -83,11 +83,11 @@ export function apart(text, tenths, tickText) {
   return to < tick ? null : plain(to - (to % tick));
 }
 
-/** Spread in price and in basis points of the middle, both as strings. */
+/** Spread in price and in basis points of the middle, both as strings; null when a price is missing or the book is crossed. */
 export function spread(bid, ask) {
   const low = units(bid);
   const high = units(ask);
-  if (low === null || high === null || low + high <= 0n) return null;
+  if (low === null || high === null || high < low || low + high <= 0n) return null;
   const sum = high + low;
   const tenths = ((high - low) * 200000n + sum / 2n) / sum;
   return { price: plain(high - low), points: `${tenths / 10n}.${tenths % 10n}` };

@@ -1,4 +1,4 @@
-/** <ob-ladder>: the book, seven levels a side; a click on a level fills the ticket's price. */
+/** <ob-ladder>: the book, seven levels a side, grey while it does not trade; a click on a level fills the ticket's price. */
 
 import { bus } from "./bus.js";
 import { count, grouped, middle, price, spread } from "./figures.js";
@@ -30,6 +30,7 @@ class Ladder extends HTMLElement {
   #bids = [];
   #middle = null;
   #depth = null;
+  #status = null;
   #timer = 0;
   #mine = new Set();
 
@@ -37,14 +38,17 @@ class Ladder extends HTMLElement {
     this.symbol = this.getAttribute("symbol");
     this.#build();
     this.onDepth = ({ detail }) => this.#take(detail);
+    this.onStatus = ({ detail }) => this.#statusTake(detail);
     this.onMarks = ({ detail }) => this.#marksTake(detail);
     bus.addEventListener("depth", this.onDepth);
+    bus.addEventListener("status", this.onStatus);
     document.addEventListener("chart-marks", this.onMarks);
     this.addEventListener("click", (event) => this.#pick(event));
   }
 
   disconnectedCallback() {
     bus.removeEventListener("depth", this.onDepth);
+    bus.removeEventListener("status", this.onStatus);
     document.removeEventListener("chart-marks", this.onMarks);
     clearTimeout(this.#timer);
   }
@@ -71,6 +75,13 @@ class Ladder extends HTMLElement {
     this.#timer ||= setTimeout(() => { this.#timer = 0; this.#paint(); }, PAINT_EVERY_MS);
   }
 
+  #statusTake(status) {
+    if (status.symbol !== this.symbol) return;
+    this.#status = status;
+    this.classList.toggle("still", status.phase !== "CONTINUOUS");
+    if (this.#depth) this.#paint();
+  }
+
   #marksTake(marks) {
     this.#mine = new Set(marks.orders.filter((order) => !order.stop).map((order) => price(order.price)));
     if (this.#depth) this.#paint();
@@ -88,6 +99,8 @@ class Ladder extends HTMLElement {
   #middleText(bid, ask) {
     if (!bid || !ask) return bid ? "No sellers" : ask ? "No buyers" : "The book is empty";
     const gap = spread(bid[0], ask[0]);
+    const auction = this.#status?.auction;
+    if (!gap) return auction ? `Crossed · auction at ${price(auction.p)}` : "Crossed";
     return `Spread ${gap.price} · ${gap.points} bp · mid ${grouped(middle(bid[0], ask[0]))}`;
   }
 

@@ -92,7 +92,7 @@ function exitAway(form, quote, tenths) {
 }
 
 const FIRST = [
-  ["stop_price", (form, quote) => stopAway(form, quote, STOP_AWAY)],
+  ["stop_price", (form, quote) => stopAway(form, quote, Number(form.elements.stop_price.dataset.chosenAway ?? STOP_AWAY))],
   ["limit_price", limitOf],
   ["trail", trailOf],
   ["take_profit", (form, quote) => exitAway(form, quote, EXIT_AWAY)],
@@ -115,11 +115,14 @@ export function termsSuggest(form, anew = false) {
   }
 }
 
-/** Put a field so many per cent from the market. */
+/** Put a field so many per cent from the market; a change of side works it out anew. */
 export function awaySet(form, input, percent) {
   const quote = quoteOf(form.elements.symbol.value);
   const value = quote ? stopAway(form, quote, percent * 10) : null;
   if (value === null) return;
+  input.dataset.suggested = value;
+  input.dataset.chosenAway = percent * 10;
   input.value = value;
   input.dispatchEvent(new Event("input", { bubbles: true }));
+  termsSuggest(form, true);
 }

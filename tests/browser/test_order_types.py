@@ -159,3 +159,43 @@ def test_a_trailing_stop_shows_where_it_stands(opened: Open) -> None:
     expect(row).to_contain_text("Waiting", timeout=FILL_MS)
     row.get_by_role("button", name="Cancel").click()
     expect(row).to_have_count(0, timeout=FILL_MS)
+
+
+def test_a_chosen_distance_from_the_market_changes_sides_with_the_order(opened: Open) -> None:
+    page = opened("/trade/AAPL")
+    live_wait(page)
+    page.get_by_test_id("side-sell").click()
+    page.get_by_test_id("type-stop").click()
+    page.locator("[data-away='5']").click()
+    assert Decimal(page.get_by_test_id("stop-price").input_value()) < last_price(page)
+    page.get_by_test_id("side-buy").click()
+    page.get_by_test_id("type-stop_limit").click()
+    stop = Decimal(page.get_by_test_id("stop-price").input_value())
+    assert stop > last_price(page) * Decimal("1.03")
+    assert Decimal(page.get_by_test_id("price").input_value()) > stop
+
+
+def test_a_phone_shows_how_an_order_stands_and_can_close_a_position(opened: Open) -> None:
+    page = opened("/trade/GOOG", small=True, trader=1)
+    page.set_viewport_size({"width": 375, "height": 812})
+    page.goto("/portfolio")
+    wrap = page.get_by_role("region", name="Positions table")
+    expect(page.get_by_test_id("exit-GOOG")).to_be_visible()
+    shot(page, "phone-portfolio-dark")
+    assert wrap.evaluate("(box) => box.scrollWidth <= box.clientWidth"), "a row fits a small phone"
+    page.get_by_role("button", name="Close the position in GOOG").click()
+    expect(page.get_by_test_id("quantity")).to_be_visible(timeout=FILL_MS)
+    expect(page.locator("#ticket")).to_have_attribute("data-side", "SELL")
+
+
+def test_a_crossed_book_has_no_spread_and_is_grey(opened: Open) -> None:
+    page = opened("/trade/AAPL")
+    live_wait(page)
+    middle = page.locator("ob-ladder").evaluate(
+        """(ladder) => {
+          ladder.onDepth({ detail: { symbol: "AAPL", bids: [["440.0000", 5]], asks: [["420.0000", 4]] } });
+          ladder.onStatus({ detail: { symbol: "AAPL", phase: "HALTED", auction: { p: "430.0000" } } });
+          return ladder.querySelector(".middle").textContent + ladder.classList;
+        }"""
+    )
+    assert middle == "Crossed · auction at 430.00still"

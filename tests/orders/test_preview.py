@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from apps.events.models import Event
+from apps.marketdata.quotes import AuctionView, BookView, StatusView
 from apps.orders.intents import intent_make
 from apps.orders.models import LiveOrder
 from apps.orders.services.preview import OrderPreview, order_preview
@@ -77,3 +78,47 @@ def test_preview_of_a_group_refuses_its_exits_as_entry_does(market: None) -> Non
     shown = preview(ada, "buy", 10, "100.00", order_class="bracket", **exits)
     assert shown.refusal is not None
     assert (shown.refusal.reason, shown.refusal.field) == ("LEG_PRICE", "stop_loss.stop_price")
+
+
+BANDS = (Decimal("95.0000"), Decimal("105.0000"))
+HALTED = StatusView("HALTED", "OPEN", "", None, None, AuctionView(Decimal("101.5000"), 30, 0))
+
+
+def standing(mode: str = "OPEN", phase: str = "CONTINUOUS") -> StatusView:
+    return StatusView(phase, mode, "", None, BANDS, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "side", "price", "more", "hint"),
+    [
+        (HALTED, "buy", "102.00", {}, "waits for the auction, which would now trade at 101.5."),
+        (
+            standing(phase="PAUSED"),
+            "buy",
+            "99.00",
+            {},
+            "Trading is paused: this order waits for the auction.",
+        ),
+        (HALTED, "buy", None, {}, "an order that must trade at once would be rejected."),
+        (HALTED, "buy", "102.00", {"time_in_force": "ioc"}, "must trade at once would be rejected."),
+        (standing("REDUCE_ONLY"), "buy", "102.00", {}, "reduce a position right now: this order would be"),
+        (standing("REDUCE_ONLY"), "sell", "99.00", {}, "the order can fill at once."),
+        (standing("CANCEL_ONLY"), "sell", "99.00", {}, "takes only cancellations right now"),
+        (standing(), "buy", "106.00", {}, "above the upper price band of 105: this order would be rejected."),
+        (standing(), "sell", "94.00", {}, "below the lower price band of 95: this order would be rejected."),
+        (standing(), "buy", "102.00", {}, "the order can fill at once."),
+    ],
+)
+def test_hint_says_what_the_book_would_do_with_the_order_now(
+    market: None,
+    monkeypatch: pytest.MonkeyPatch,
+    status: StatusView,
+    side: str,
+    price: str | None,
+    more: Any,
+    hint: str,
+) -> None:
+    book = BookView(((Decimal("100.0000"), 5),), ((Decimal("101.0000"), 5),), status)
+    monkeypatch.setattr("apps.orders.services.preview.book_latest", lambda symbol: book)
+    ada = trader_open(cash="5000.00", shares={"AAPL": 10})
+    assert hint in preview(ada, side, 2, price, **more).hint

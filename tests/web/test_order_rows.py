@@ -131,3 +131,10 @@ def test_a_notice_says_that_a_stop_was_reached() -> None:
     assert order_notice(waiting)["title"] == "Sell 10 AAPL: waiting"
     assert order_notice(reached)["title"] == "Sell 10 AAPL: triggered"
     assert order_notice(reached)["text"] == "The stop at 95.00 was reached."
+
+
+def test_notice_of_a_leg_names_it() -> None:
+    gain = order(leg=Leg.TAKE_PROFIT, price=Decimal("105.0000"))
+    assert order_notice(gain)["text"] == "Take profit: Limit 105.00, Day."
+    filled = order(leg=Leg.STOP_LOSS, order_type="STOP", status="FILLED", filled_quantity=10)
+    assert order_notice(filled)["text"] == "Stop-loss filled in full."

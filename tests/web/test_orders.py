@@ -255,7 +255,7 @@ def test_a_bracket_stands_in_the_blotter_as_one_group_and_ends_as_one(
     page = client.get("/partials/orders").content.decode()
     entry, profit, loss = holder_orders(page)
     assert page.count('class="child"') == 2
-    assert page.count("Waits for entry") == 2
+    assert page.count("Waits for entry") == 4, "in its column, and under the terms for a phone"
     assert page.index("Take profit") < page.index("Stop-loss")
     assert "Stop 95.00, limit 94.50" in page
     assert client.post(f"/orders/{loss}/cancel").status_code == 202

@@ -1,9 +1,11 @@
 """What an order would cost, before it is sent: the same rules as entry, on one reading, writing nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
-from apps.marketdata.quotes import BookView, book_latest
+from apps.marketdata.quotes import BookView, StatusView, book_latest
 from apps.orders.combinations import AUCTIONS, STOPS
 from apps.orders.intents import OrderIntent
 from apps.orders.services.plan import order_facts, orders_count, orders_plan
@@ -17,13 +19,25 @@ ZERO = Decimal("0.00")
 COMMISSION = ZERO
 """Openbell charges no commission in this version; the fee schedule will be dated rows."""
 
+_CONTINUOUS = "CONTINUOUS"
+_STANDSTILLS = {
+    "PRE_OPEN": "The market has not opened yet",
+    "OPENING_AUCTION": "Orders are collected for the opening auction",
+    "HALTED": "Trading is halted",
+    "PAUSED": "Trading is paused",
+    "CLOSING_AUCTION": "Orders are collected for the closing auction",
+    "CLOSED": "The market is closed",
+}
+_AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why entry would refuse: the stable reason, the sentence, and the field it is about, if it is one."""
+    """Why entry would refuse: a stable reason, a sentence, its figures, and the field it is about, if any."""
 
     reason: str
     message: str
+    details: Mapping[str, Any]
     field: str = ""
 
 
@@ -59,7 +73,7 @@ def order_preview(intent: OrderIntent) -> OrderPreview:
         hold = pretrade_hold(order_facts(intent), facts.instrument)
         orders_plan(intent, facts)
     except BrokerageError as error:
-        refusal = Refusal(error.reason, error.message, str(error.details.get("field", "")))
+        refusal = Refusal(error.reason, error.message, error.details, str(error.details.get("field", "")))
     return _preview(intent, facts, book, hold, refusal)
 
 
@@ -116,10 +130,14 @@ def _cost_estimate(intent: OrderIntent, facts: EntryFacts, book: BookView) -> tu
 
 def _hint(intent: OrderIntent, book: BookView, worst: Decimal) -> str:
     touch = book.best_ask if intent.side is Side.BUY else book.best_bid
+    if book.status and (told := _mode_hint(intent, book.status)):
+        return told
     if intent.time_in_force in AUCTIONS:
         return "It waits outside the book for its auction."
     if intent.order_type in STOPS:
         return _stop_hint(intent)
+    if book.status and (told := _status_hint(intent, book.status)):
+        return told
     if touch is None:
         return "Nobody is quoting on the other side right now."
     if intent.order_type is OrderType.MARKET:
@@ -129,11 +147,45 @@ def _hint(intent: OrderIntent, book: BookView, worst: Decimal) -> str:
     return _limit_hint(intent, touch)
 
 
+def _mode_hint(intent: OrderIntent, status: StatusView) -> str:
+    """Return what the book's mode would do to an order: there are no short positions, so sales reduce one."""
+    if status.mode == "CANCEL_ONLY":
+        return "The book takes only cancellations right now: this order would be rejected."
+    if status.mode == "REDUCE_ONLY" and intent.side is Side.BUY:
+        return "The book takes only orders that reduce a position right now: this order would be rejected."
+    return ""
+
+
+def _status_hint(intent: OrderIntent, status: StatusView) -> str:
+    if status.phase != _CONTINUOUS:
+        return _standstill_hint(intent, status)
+    if status.bands is None or intent.price is None:
+        return ""
+    lower, upper = status.bands
+    if intent.side is Side.BUY and intent.price > upper:
+        return f"This price is above the upper price band of {_figure(upper)}: this order would be rejected."
+    if intent.side is Side.SELL and intent.price < lower:
+        return f"This price is below the lower price band of {_figure(lower)}: this order would be rejected."
+    return ""
+
+
+def _standstill_hint(intent: OrderIntent, status: StatusView) -> str:
+    why = _STANDSTILLS.get(status.phase, "Nothing trades right now")
+    if intent.order_type is OrderType.MARKET or intent.time_in_force in _AT_ONCE:
+        return f"{why}: an order that must trade at once would be rejected."
+    price = f", which would now trade at {_figure(status.auction.price)}" if status.auction else ""
+    return f"{why}: this order waits for the auction{price}."
+
+
+def _figure(price: Decimal) -> str:
+    return f"{price.normalize():f}"
+
+
 def _stop_hint(intent: OrderIntent) -> str:
     where = "rises to" if intent.side is Side.BUY else "falls to"
     if intent.stop_price is None:
         return "The stop follows the price and never moves away from it."
-    return f"It waits outside the book until the price {where} {intent.stop_price.normalize():f}."
+    return f"It waits outside the book until the price {where} {_figure(intent.stop_price)}."
 
 
 def _limit_hint(intent: OrderIntent, touch: Decimal) -> str:
@@ -142,8 +194,8 @@ def _limit_hint(intent: OrderIntent, touch: Decimal) -> str:
     crosses = intent.price >= touch if buys else intent.price <= touch
     others, price = ("sellers", "ask") if buys else ("buyers", "bid")
     if crosses:
-        return f"This price reaches the {price} of {touch.normalize():f}, so the order can fill at once."
-    if intent.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
-        return f"This price does not reach the {price} of {touch.normalize():f}, so it would end unfilled."
+        return f"This price reaches the {price} of {_figure(touch)}, so the order can fill at once."
+    if intent.time_in_force in _AT_ONCE:
+        return f"This price does not reach the {price} of {_figure(touch)}, so it would end unfilled."
     side = "below" if buys else "above"
     return f"This price is {side} the {price}, so the order will wait in the book until {others} reach it."

@@ -27,8 +27,8 @@ _REASONS = {
     "TIME_IN_FORCE": "Its time in force ended.",
     "IOC_REMAINDER": "Nothing more was available at that price.",
     "FOK_UNFILLABLE": "The whole quantity was not available at once.",
-    "NO_LIQUIDITY": "Nobody was offering shares within the price band.",
-    "COLLAR": "The price band was reached.",
+    "NO_LIQUIDITY": "Nobody was left to trade with at a price within its collar.",
+    "COLLAR": "Its collar, the worst price it may trade at, was reached.",
     "PRICE_BAND": "The price band was reached.",
     "OUTSIDE_BAND": "Its price was outside the price band.",
     "AUCTION_REMAINDER": "The auction found nobody to trade with.",
@@ -119,6 +119,10 @@ def reason_text(reason: str | None) -> str:
     return _REASONS.get(code, reason.replace("_", " ").capitalize() if reason.isupper() else reason)
 
 
+def _leg_text(order: OrderView) -> str:
+    return _LEGS.get(order.leg, "") if order.leg else ""
+
+
 def is_stop_waiting(order: OrderView) -> bool:
     """Return whether an order waits for its stop to be reached."""
     return order.is_live and order.order_type in _STOPS and order.triggered_at is None
@@ -150,7 +154,7 @@ def order_row(order: OrderView, *, is_child: bool = False, entry_lives: bool = F
         time_in_force=TIMES_IN_FORCE.get(order.time_in_force, str(order.time_in_force)),
         can_cancel=stored != "PENDING_CANCEL",
         can_edit=not settling and bool(edit_fields(order)),
-        leg=_LEGS.get(order.leg, "") if order.leg else "",
+        leg=_leg_text(order),
         note=f"Triggered {exchange_time(order.triggered_at)}" if order.triggered_at else "",
         is_child=is_child,
     )
@@ -211,7 +215,8 @@ def _is_triggered(order: OrderView, status: str) -> bool:
 
 
 def _detail(order: OrderView, status: str) -> str:
-    kind = f"{_TYPES.get(order.order_type, 'Market')} order"
+    leg = _leg_text(order)
+    kind = leg or f"{_TYPES.get(order.order_type, 'Market')} order"
     filled, wanted = quantity_text(order.filled_quantity), quantity_text(order.quantity)
     if status == "FILLED":
         return f"{kind} filled in full."
@@ -222,7 +227,7 @@ def _detail(order: OrderView, status: str) -> str:
         return (reason_text(order.reject_reason) or f"{kind} ended.") + ending
     if _is_triggered(order, status):
         return f"The stop at {price_text(order.stop_price)} was reached."
-    return f"{terms_text(order)}, {TIMES_IN_FORCE.get(order.time_in_force, '')}."
+    return f"{leg + ': ' if leg else ''}{terms_text(order)}, {TIMES_IN_FORCE.get(order.time_in_force, '')}."
 
 
 def order_notice(order: OrderView) -> dict[str, str]:

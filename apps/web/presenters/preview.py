@@ -8,6 +8,7 @@ from apps.primitives.fix import OrderType
 from apps.web.forms import Ticket, field_named
 from apps.web.numbers import price_text
 from apps.web.presenters.plans import plan_sentences
+from apps.web.presenters.refusals import refusal_text
 
 _SHARES_OF_MAX = (10, 25, 50)
 
@@ -50,12 +51,6 @@ def stop_note(ticket: Ticket, preview: OrderPreview) -> str:
     return _gap_text(ticket.stop_price, ticket, preview)
 
 
-def sentence(words: str) -> str:
-    """Return a refusal as a sentence: the published protocol words some without capital and stop."""
-    text = words.strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
-
-
 def quick_quantities(max_quantity: int | None) -> tuple[int, ...]:
     """Return 10, 25 and 50 per cent of the largest quantity, rounded down."""
     return tuple((max_quantity or 0) * share // 100 for share in _SHARES_OF_MAX)
@@ -63,12 +58,13 @@ def quick_quantities(max_quantity: int | None) -> tuple[int, ...]:
 
 def preview_text(ticket: Ticket, preview: OrderPreview) -> PreviewText:
     """Return a complete preview; a refusal stands where the hint would."""
+    refusal = preview.refusal
     return PreviewText(
         ticket=ticket,
         preview=preview,
         hint=preview.hint or "",
-        field=field_named(preview.refusal.field) if preview.refusal else "",
-        refusal=sentence(preview.refusal.message) if preview.refusal else "",
+        field=field_named(refusal.field) if refusal else "",
+        refusal=refusal_text(refusal.reason, refusal.message, refusal.details) if refusal else "",
         price_note=_gap_text(ticket.price, ticket, preview),
         stop_note=stop_note(ticket, preview),
         plan=tuple(plan_sentences(ticket, preview.worst_price, preview.stop_price)),

@@ -17,7 +17,7 @@ from apps.orders.services.entry import order_submit
 from apps.orders.services.preview import order_preview
 from apps.primitives.errors import BrokerageError, Conflict, Invalid, NotFound
 from apps.primitives.ids import ID_MAX, Kind, public_id_decode
-from apps.web.doors import error_json, origin_of, trader_required
+from apps.web.doors import error_json, error_text, origin_of, trader_required
 from apps.web.forms import (
     TIMES_IN_FORCE,
     changes_read,
@@ -60,9 +60,9 @@ def preview(request: HttpRequest, account: AccountView) -> HttpResponse:
     except BrokerageError as error:
         missing = error.reason.startswith("missing_")
         shown = PreviewText(
-            hint=error.message if missing else "",
+            hint=error_text(error) if missing else "",
             field="" if missing else _field_of(error),
-            refusal="" if missing else error.message,
+            refusal="" if missing else error_text(error),
         )
     return render(request, "web/partials/preview.html", {"shown": shown})
 
@@ -74,7 +74,7 @@ def review(request: HttpRequest, account: AccountView) -> HttpResponse:
     try:
         shown = _preview(request, account)
     except BrokerageError as error:
-        shown = PreviewText(refusal=error.message, field=_field_of(error))
+        shown = PreviewText(refusal=error_text(error), field=_field_of(error))
     if shown.refusal or shown.ticket is None:
         return render(request, "web/partials/preview.html", {"shown": shown}, status=422)
     ticket = shown.ticket
