@@ -21,14 +21,14 @@ LIVE_MS = 30_000
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def live_platform() -> Iterator[Platform]:
     """The whole platform as processes, the demo market trading in it."""
     with Platform(demo=True) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as running:
         yield running
@@ -39,14 +39,14 @@ def _browser(playwright: Playwright, *flags: str) -> Browser:
     return playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *flags])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def desktop(playwright: Playwright) -> Iterator[Browser]:
     browser = _browser(playwright)
     yield browser
     browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def phone(playwright: Playwright) -> Iterator[Browser]:
     """A browser of its own: without the flag the chart's canvases are blurred under emulation."""
     browser = _browser(playwright, "--force-device-scale-factor=2", "--hide-scrollbars")

@@ -67,7 +67,7 @@ def test_a_trader_buys_ten_shares_and_all_books_agree(live_platform: Platform, o
     toast = page.get_by_test_id("toast").first
     expect(toast).to_contain_text("Bought 10 AAPL", timeout=FILL_MS)
     row = page.get_by_test_id("position-row-AAPL").locator("td").nth(1)
-    expect(row).to_have_text(f"{shares + 10:,}", timeout=FILL_MS)
+    expect(row).to_have_text(f"{shares + 10:,}", use_inner_text=True, timeout=FILL_MS)
     expect(page.get_by_test_id("cash")).not_to_have_text(f"{cash:,.2f}", timeout=FILL_MS)
     paid = cash - money_of(page, "cash")
 
