@@ -26,8 +26,7 @@ def resumed(exchange: Exchange) -> Iterator[None]:
     yield
     symbol_resume(symbol="AAPL", reason="the test is over", origin=SYSTEM)
     exchange.run()
-    time.sleep(0.1)
-    _flushed(exchange)
+    exchange.quiet_down()
 
 
 @contextmanager
@@ -77,14 +76,14 @@ def test_bands_and_the_auction_of_a_halted_book_are_published(
     with _data_stream(edges, ada, lulds=["AAPL"], imbalances=["*"]) as socket:
         symbol_bands(symbol="AAPL", lower=Decimal("95"), upper=Decimal("105"), reason="a test", origin=SYSTEM)
         exchange.run()
-        _flushed(exchange)
+        exchange.quiet_down()
         bands = _message(socket, "l")
         assert (bands["S"], bands["d"], bands["u"]) == ("AAPL", 95, 105)
         symbol_halt(symbol="AAPL", reason="news is pending", origin=SYSTEM)
         grace.order(side="sell", qty=10, limit_price="99.50")
         ada.order(qty=4, limit_price="100.50")
         exchange.run()
-        _until(lambda: _flushed(exchange))
+        exchange.quiet_down()
         assert _message(socket, "i")["S"] == "AAPL"
 
 
@@ -98,5 +97,6 @@ def test_an_open_page_is_told_the_phase_and_what_the_auction_would_bring(
         grace.order(side="sell", qty=10, limit_price="100.00")
         ada.order(qty=4, limit_price="100.00")
         exchange.run()
+        exchange.quiet_down()
         halted = _read(socket, "status", lambda one: one["phase"] == "HALTED" and one["auction"])
         assert halted["auction"] == {"p": "100.0000", "v": 4, "i": -6}

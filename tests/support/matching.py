@@ -1,11 +1,13 @@
 """The production runner in the test's own thread, one step at a time."""
 
 import threading
+import time
 from types import TracebackType
 
 from django.conf import settings
 from django.db import connection
 
+from apps.marketdata.tape import AUCTION_INTERVAL_S
 from apps.matching.leader import leadership_acquire
 from apps.trades.worker import runner_make
 
@@ -48,6 +50,12 @@ class Exchange:
             batches += 1
             assert batches < 10_000, "commands stay queued for ever"
         return batches
+
+    def quiet_down(self) -> None:
+        """Wait as an idle runner does until the tape has told all that its intervals held back."""
+        deadline = time.monotonic() + AUCTION_INTERVAL_S + 0.1
+        while time.monotonic() < deadline:
+            self.runner.ports.wait(0.02)
 
     def __exit__(
         self,
