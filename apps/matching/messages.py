@@ -36,6 +36,11 @@ class Command(NamedTuple):
     command_id: int = 0
     created_at: datetime | None = None
 
+    @property
+    def is_for_books(self) -> bool:
+        """Whether it is a REPLACE of an order that waited in the books, which the engine must refuse."""
+        return self.kind == "REPLACE" and self.argument == NOT_FOR_ENGINE
+
 
 COMMAND_COLUMNS = ", ".join(Command._fields)
 

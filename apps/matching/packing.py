@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from apps.matching import codes
-from apps.matching.messages import NOT_FOR_ENGINE, BookState, Command, OpenOrder
+from apps.matching.messages import BookState, Command, OpenOrder
 
 _KINDS = {name: code.value for name, code in codes.CommandKind.__members__.items()}
 _SIDES = {"": 0, **{name: code.value for name, code in codes.Side.__members__.items()}}
@@ -13,10 +13,6 @@ _TYPES = {"": 0, **{name: code.value for name, code in codes.OrdType.__members__
 _TIMES = {"": 0, **{name: code.value for name, code in codes.TimeInForce.__members__.items()}}
 _PREVENTION = codes.SelfTradePrevention.CANCEL_NEWEST.value
 """Nobody trades with himself: the order that comes later is the one that goes."""
-
-
-def _is_refused(command: Command) -> bool:
-    return command.argument == NOT_FOR_ENGINE and command.kind == "REPLACE"
 
 
 def commands_pack(commands: Sequence[Command], first_seq: int, transact_time_ns: int) -> np.ndarray:
@@ -28,7 +24,7 @@ def commands_pack(commands: Sequence[Command], first_seq: int, transact_time_ns:
     records["owner"] = [c.account_id for c in commands]
     records["price"] = [c.price_units for c in commands]
     records["stop_price"] = [c.stop_price_units for c in commands]
-    records["quantity"] = [0 if _is_refused(c) else c.quantity for c in commands]
+    records["quantity"] = [0 if c.is_for_books else c.quantity for c in commands]
     records["symbol_id"] = [c.instrument_id for c in commands]
     records["trail"] = [c.trail for c in commands]
     records["kind"] = [_KINDS[c.kind] for c in commands]

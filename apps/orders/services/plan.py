@@ -1,6 +1,6 @@
 """What an intent becomes: its order and those of its exits, each with its terms, or a refusal."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -128,23 +128,17 @@ def stop_loss_facts(loss: StopLoss, quantity: int, time_in_force: TimeInForce) -
 def _leg(
     own: PlannedOrder, order_id: int, leg: Leg, order_type: OrderType, price: Decimal | None, terms: Hold
 ) -> PlannedOrder:
-    client_order_id = str(uuid4())
-    return PlannedOrder(
+    return replace(
+        own,
         order_id=order_id,
-        client_order_id=client_order_id,
-        request_hash=own.request_hash,
+        client_order_id=str(uuid4()),
         side=Side.SELL,
         order_type=order_type,
-        quantity=own.quantity,
         price=price,
         trail_amount=None,
         trail_percent=None,
         terms=terms,
-        time_in_force=own.time_in_force,
-        expires_at=own.expires_at,
         status=OrdStatus.HELD,
-        order_class=own.order_class,
-        group_id=own.group_id,
         leg=leg,
     )
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from apps.instruments.selectors import market_session
 from apps.matching.codes import ExecType, Reason
-from apps.matching.messages import NOT_FOR_ENGINE, Command, priority_of
+from apps.matching.messages import Command, priority_of
 from apps.orders.engine_terms import terms_read
 from apps.orders.executions import OrderState
 from apps.orders.groups import Withdrawal
@@ -152,19 +152,15 @@ def _rejected_apply(books: Books, event: ExecEvent) -> None:
     if target is None:
         _kept_follow(books, command)
         return
-    unknown, waited = reason is Reason.UNKNOWN_ORDER, _is_of_waiting(command)
+    unknown = reason is Reason.UNKNOWN_ORDER
     if unknown and target.status is OrdStatus.PENDING:
         books.kept_command_ids.add(command.command_id)
-    elif target.is_held and (unknown or waited):
+    elif target.is_held and (unknown or command.is_for_books):
         _HELD[command.kind](books, command, books.order(target.order_id))
     elif command.kind == "REPLACE":
         _replace_refuse(books, command, target, reason)
     elif command.kind == "CANCEL" and not command.argument:
         books.tell(target, "ORDER_CANCEL_REJECTED", reason=reason.name)
-
-
-def _is_of_waiting(command: Command) -> bool:
-    return command.kind == "REPLACE" and command.argument == NOT_FOR_ENGINE
 
 
 def _kept_follow(books: Books, command: Command) -> None:
