@@ -98,6 +98,7 @@ def _order_lines(order: Order) -> Iterator[TraceLine]:
     more = [f"reason {order.reason}"] if order.reason else []
     more += [f"replaces {order.replaces}"] if order.replaces else []
     more += [f"replaced by {order.replaced_by}"] if order.replaced_by else []
+    more += [f"{order.leg} of {order.order_class} group {order.group_id}"] if order.group_id else []
     yield TraceLine(order.ended_at or order.updated_at, "order", ", ".join([state, *more]))
     hold = LiveOrder.objects.filter(pk=order.order_id).first()
     if hold is not None:

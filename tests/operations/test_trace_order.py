@@ -50,6 +50,11 @@ def test_a_waiting_command_is_part_of_the_story(traded: TradedBook) -> None:
     assert "waits for the runner" in told("ask-rest")
 
 
+def test_a_leg_is_told_with_its_group(traded: TradedBook) -> None:
+    bracket = traded.buyer.group("bracket", 10, "104.00", "95.00", price="97.00", client_order_id="entry-1")
+    assert f"ENTRY of BRACKET group {bracket.order_id}" in told("entry-1")
+
+
 def test_an_unknown_order_is_said_to_be_unknown(traded: TradedBook) -> None:
     public = str(traded.filled.public_id)
     other = public[:-1] + ("0" if public.endswith("f") else "f")
