@@ -17,4 +17,4 @@ class OrderCommandAdmin(ReadOnlyAdmin):
 
 @admin.register(MatchingLeader)
 class MatchingLeaderAdmin(ReadOnlyAdmin):
-    list_display = ("matching_partition", "epoch", "seq", "host", "pid", "acquired_at")
+    list_display = ("matching_partition", "epoch", "seq", "host", "pid", "acquired_at", "stuck")

@@ -61,7 +61,10 @@ def priority_of(seq: int, n: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one booking transaction must make durable: commands in sequence and the engine's events."""
+    """What one booking transaction must make durable: commands in sequence and the engine's events.
+
+    A quarantined batch holds one command, which the engine refused untried.
+    """
 
     matching_partition: int
     epoch: int
@@ -70,6 +73,7 @@ class Batch:
     records: np.ndarray
     events: np.ndarray
     transact_time: datetime
+    is_quarantined: bool = False
 
     @property
     def last_seq(self) -> int:
@@ -81,34 +85,16 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenOrder:
-    """An order that the engine holds, with all that decides how it matches next; fields as in ``Command``."""
-
-    order_id: int
-    owner: int
-    symbol_id: int
-    side: str
-    order_type: str
-    time_in_force: str
-    price_units: int
-    quantity: int
-    cum_quantity: int
-    stop_price_units: int = 0
-    trail: int = 0
-    flags: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class BookState:
     """What a matching partition's books hold, as the database knows it.
 
-    ``settings`` are the journal's records of each book's last settings, ``open_orders`` come in the order of
-    their priority, ``last_prices`` are (price in units, volume) by symbol.
+    ``settings`` are the journal's records of each book's last settings, ``open_orders`` records of
+    OPEN_ORDER_DTYPE, those of one book in the order of their priority; ``last_prices`` are (price in units,
+    volume) by symbol.
     """
 
-    symbols: dict[int, str]
     settings: list[bytes]
-    open_orders: list[OpenOrder]
+    open_orders: np.ndarray
     last_prices: dict[int, tuple[int, int]]
 
 

@@ -73,9 +73,32 @@ class MatchingLeader(models.Model):
     pid = models.IntegerField(db_default=0)
     backend_pid = models.IntegerField(db_default=0)
     acquired_at = models.DateTimeField(null=True)
+    began_seq = models.BigIntegerField(db_default=0)
+    stuck = models.SmallIntegerField(db_default=0)
+    attempting = models.BigIntegerField(null=True)
+    hash_seq = models.BigIntegerField(db_default=0)
+    state_hash = models.CharField(max_length=16, db_default="")
 
     class Meta:
         db_table = "matching_leader"
 
     def __str__(self) -> str:
         return f"partition {self.matching_partition} epoch {self.epoch} seq {self.seq}"
+
+
+class MatchingStandby(models.Model):
+    """Where a standby listens for its leader's heart, and how far it has followed the journal."""
+
+    pk = models.CompositePrimaryKey("matching_partition", "host", "port")
+    matching_partition = models.SmallIntegerField()
+    host = models.CharField(max_length=45)
+    port = models.IntegerField()
+    backend_pid = models.IntegerField()
+    seq = models.BigIntegerField()
+    seen_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "matching_standbys"
+
+    def __str__(self) -> str:
+        return f"{self.matching_partition}: {self.host}:{self.port} at seq {self.seq}"

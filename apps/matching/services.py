@@ -1,6 +1,7 @@
 """Acts on the queue: append a command in the caller's transaction, and wake the runner after it commits."""
 
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,12 @@ STATEMENT_COMMANDS_MAX = 1_000
 
 WARNING_INTERVAL_S = 60.0
 _warned_at = float("-inf")
+_due: set[int] = set()
+"""Partitions whose runner is to be woken: at most one ring each, however many ask."""
+
+_rung = threading.Event()
+_starting = threading.Lock()
+_ringer: threading.Thread | None = None
 
 _QUEUED_COLUMNS = COMMAND_COLUMNS.removesuffix(", command_id, created_at")
 _ROW = "(" + ", ".join(["%s"] * (_QUEUED_COLUMNS.count(",") + 2)) + ")"
@@ -45,7 +52,36 @@ def _some_append(cursor: Any, matching_partition: int, commands: Sequence[Comman
 
 
 def matching_wake(matching_partition: int) -> None:
-    """Wake the runner: a hint, never the truth. A lost one costs at most one poll interval."""
+    """Wake the runner: a hint, never the truth. A lost one costs at most one poll interval.
+
+    A thread of its own rings, so that nobody's answer waits for Redis; a ring that is due stands for all that
+    are asked for meanwhile.
+    """
+    _due.add(matching_partition)
+    _ringer_ensure()
+    _rung.set()
+
+
+def _ringer_ensure() -> None:
+    """Start the thread at the first ring of a process; a fork does not inherit it."""
+    global _ringer
+    if _ringer is not None and _ringer.is_alive():
+        return
+    with _starting:
+        if _ringer is None or not _ringer.is_alive():
+            _ringer = threading.Thread(target=_ring, name="matching-wake", daemon=True)
+            _ringer.start()
+
+
+def _ring() -> None:
+    while True:
+        _rung.wait()
+        _rung.clear()
+        while _due:
+            _publish(_due.pop())
+
+
+def _publish(matching_partition: int) -> None:
     global _warned_at
     try:
         get_redis_connection("default").publish(wake_channel(matching_partition), b"1")

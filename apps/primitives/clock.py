@@ -1,5 +1,7 @@
 """The only clock: everything else asks here what time it is."""
 
+import random
+import time
 from datetime import UTC, datetime
 
 
@@ -16,4 +18,24 @@ def unix_ns(instant: datetime) -> int:
 
 def iso(instant: datetime) -> str:
     """Return ``instant`` as RFC 3339 in UTC with microseconds and a ``Z``."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+class SystemClock:
+    """The machine's clock, handed to what must also run on a clock of a test's making."""
+
+    def now(self) -> datetime:
+        """Return the current instant in UTC."""
+        return utc_now()
+
+    def monotonic(self) -> float:
+        """Return seconds that only ever grow."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Return after so many seconds."""
+        time.sleep(seconds)
+
+    def sleep_between(self, shortest_s: float, longest_s: float) -> None:
+        """Return after a random time, so that two who met do not meet again."""
+        time.sleep(random.uniform(shortest_s, longest_s))

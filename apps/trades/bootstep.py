@@ -46,9 +46,9 @@ class RunnerStep(bootsteps.StartStopStep):
         self.stop(parent)
 
     def _run(self, matching_partition: int) -> None:
-        from apps.trades.worker import runner_make
-
         try:
+            from apps.trades.worker import runner_make
+
             runner_make(matching_partition, self.stopping).run()
         except BaseException:
             logger.exception("the runner of matching partition %s ends its process", matching_partition)

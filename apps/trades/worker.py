@@ -12,17 +12,26 @@ from redis.exceptions import RedisError
 
 from apps.instruments.selectors import market_session, settlement_date
 from apps.marketdata.tape import Tape
+from apps.matching.heartbeat import Ear, heart_start
 from apps.matching.native import NativeEngine
-from apps.matching.runner import Runner, RunnerPorts
+from apps.matching.ports import Patience, RunnerPorts
+from apps.matching.recovery import Recovered, engine_recover
+from apps.matching.runner import Runner
 from apps.matching.services import wake_channel
+from apps.matching.snapshots import Snapshotter
 from apps.orders.book_state import book_state_load
+from apps.primitives.clock import SystemClock
 from apps.trades.services.booking import batch_book
 
 logger = logging.getLogger(__name__)
 
 ORDERS_MAX = 1 << 20
 BOOKS_MAX = 1 << 13
-SERVER_KEEPALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3"
+SESSION_OPTIONS = (
+    "-c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3 "
+    "-c tcp_user_timeout=3000 -c client_connection_check_interval=10"
+)
+"""By these the server sees within seconds that the runner's machine is gone, in a statement within 10 ms."""
 
 
 class Doorbell:
@@ -56,14 +65,40 @@ def runner_connect() -> "psycopg.Connection[Any]":
         settings.MATCHING_DATABASE_URL,
         autocommit=True,
         application_name="openbell-runner",
-        options=SERVER_KEEPALIVE,
+        options=SESSION_OPTIONS,
         connect_timeout=10,
+        keepalives_idle=1,
+        keepalives_interval=1,
+        keepalives_count=3,
+        tcp_user_timeout=3000,
     )
+
+
+def engine_make() -> NativeEngine:
+    """Return an empty engine of the size that a partition may need."""
+    return NativeEngine(max_orders=ORDERS_MAX, max_books=BOOKS_MAX)
+
+
+def patience_given() -> Patience:
+    """Return the time-outs that the settings give, which are in milliseconds."""
+    return Patience(
+        silence_realtime_s=settings.MATCHING_SILENCE_REALTIME_MS / 1000,
+        silence_s=settings.MATCHING_SILENCE_MS / 1000,
+        progress_s=settings.MATCHING_PROGRESS_MS / 1000,
+        idle_s=settings.MATCHING_IDLE_SESSION_MS / 1000,
+        stuck_epochs=settings.MATCHING_STUCK_EPOCHS,
+    )
+
+
+def runner_recover(cursor: Any, matching_partition: int) -> Recovered:
+    """Return an engine at the journal's end, from the newest good snapshot or from the open orders."""
+    folder = settings.MATCHING_SNAPSHOT_DIR
+    return engine_recover(cursor, matching_partition, engine_make, book_state_load, folder)
 
 
 def runner_make(matching_partition: int, stopping: threading.Event) -> Runner:
     """Wire a runner: native engine, booking, the books' state, the tape and the doorbell."""
-    redis = Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)
+    redis = Redis.from_url(settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.5)
     tape, doorbell = Tape(redis), Doorbell(redis, matching_partition)
     # The exchange's calendar takes a third of a second to build: not while the first trade waits.
     settlement_date(market_session().trade_date)
@@ -75,13 +110,17 @@ def runner_make(matching_partition: int, stopping: threading.Event) -> Runner:
 
     ports = RunnerPorts(
         connect=runner_connect,
-        engine_make=lambda: NativeEngine(max_orders=ORDERS_MAX, max_books=BOOKS_MAX),
-        state_load=book_state_load,
+        recover=runner_recover,
         batch_book=batch_book,
         tell=tape.tell,
         announce=tape.announce,
         wait=wait,
         stopping=stopping.is_set,
+        clock=SystemClock(),
+        heart_start=heart_start,
+        ear_open=lambda partition: Ear(partition, settings.MATCHING_HEARTBEAT_HOST),
+        snapshots=Snapshotter(settings.MATCHING_SNAPSHOT_DIR, matching_partition),
+        patience=patience_given(),
     )
     runner = Runner(matching_partition, ports)
     return runner

@@ -11,6 +11,7 @@ from apps.matching.messages import Command
 from apps.matching.models import OrderCommand
 from apps.matching.queue import CommandQueue
 from apps.matching.services import command_append
+from apps.primitives.clock import utc_now
 from tests.support.databases import DATABASES
 from tests.support.matching import Exchange
 
@@ -44,7 +45,7 @@ def append(*commands: Command) -> None:
 def test_every_field_comes_back(exchange: Exchange) -> None:
     append(TRAIL, Command("PHASE", "AAPL", 1, argument=Phase.HALTED))
     with exchange.connection.cursor() as cursor:
-        taken = CommandQueue(0).take(cursor, 0.0)
+        taken = CommandQueue(0).take(cursor, 0.0, utc_now())
     assert [command._replace(command_id=0, created_at=None) for command in taken] == [
         TRAIL,
         Command("PHASE", "AAPL", 1, argument=Phase.HALTED),

@@ -1,14 +1,13 @@
 """Starting is recovering: the books that the database and the journal know are the books that were."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from django.db import connection, transaction
 
-from apps.matching import runner
+from apps.matching import recovery
 from apps.matching.codes import (
     COMMAND_DTYPE,
+    OPEN_ORDER_DTYPE,
     CommandKind,
     Mode,
     OrderFlag,
@@ -19,16 +18,17 @@ from apps.matching.codes import (
     TimeInForce,
 )
 from apps.matching.journal import books_settings
-from apps.matching.messages import BookState, Command, OpenOrder, priority_of
+from apps.matching.messages import BookState, Command, priority_of
 from apps.matching.models import MatchingJournal
 from apps.matching.native import NativeEngine
 from apps.matching.packing import commands_pack, state_pack
-from apps.matching.runner import books_restore
+from apps.matching.recovery import books_restore
 from apps.matching.services import command_append
 from tests.matching.test_queue_commands import TRAIL
 from tests.support.databases import DATABASES
 from tests.support.matching import Exchange
 
+NO_ORDERS = np.zeros(0, dtype=OPEN_ORDER_DTYPE)
 database = pytest.mark.django_db(transaction=True, databases=DATABASES)
 
 
@@ -36,17 +36,21 @@ def setting(kind: str, symbol_id: int = 1, **fields: int) -> bytes:
     return commands_pack([Command(kind, "AAPL", symbol_id, **fields)], 1, 0).tobytes()  # type: ignore[arg-type]
 
 
-def resting(order_id: int, side: str, price: int, **more: Any) -> OpenOrder:
-    fields = {"order_type": "LIMIT", "time_in_force": "GTC", "quantity": 10, "cum_quantity": 0, **more}
-    return OpenOrder(order_id, owner=order_id, symbol_id=1, side=side, price_units=price, **fields)
+def resting(order_id: int, side: Side, price: int, **more: int) -> np.ndarray:
+    order = np.zeros(1, dtype=OPEN_ORDER_DTYPE)
+    fields = {"ord_type": OrdType.LIMIT, "tif": TimeInForce.GTC, "quantity": 10, **more}
+    fields |= {"order_id": order_id, "owner": order_id, "symbol_id": 1, "side": side, "price": price}
+    for name, value in fields.items():
+        order[name] = value
+    return order
 
 
 def engine() -> NativeEngine:
     return NativeEngine(max_orders=1_000, max_books=10)
 
 
-def state(*orders: OpenOrder, settings: tuple[bytes, ...] = ()) -> BookState:
-    return BookState({1: "AAPL"}, list(settings), list(orders), {1: (1_000_000, 7)})
+def state(*orders: np.ndarray, settings: tuple[bytes, ...] = ()) -> BookState:
+    return BookState(list(settings), np.concatenate([NO_ORDERS, *orders]), {1: (1_000_000, 7)})
 
 
 def test_priority_is_the_command_then_the_event_and_never_overflows() -> None:
@@ -88,7 +92,7 @@ def test_every_field_reaches_its_record() -> None:
 
 
 def test_settings_come_before_orders_so_that_a_closed_book_may_be_crossed() -> None:
-    crossed = (resting(1, "BUY", 1_010_000), resting(2, "SELL", 990_000))
+    crossed = (resting(1, Side.BUY, 1_010_000), resting(2, Side.SELL, 990_000))
     rebuilt = engine()
     books_restore(rebuilt, state(*crossed, settings=(setting("PHASE", argument=Phase.CLOSED),)))
     assert rebuilt.order_count() == 2
@@ -97,8 +101,8 @@ def test_settings_come_before_orders_so_that_a_closed_book_may_be_crossed() -> N
 
 
 def test_an_empty_partition_needs_no_records() -> None:
-    assert len(state_pack(BookState({}, [], [], {}))) == 0
-    books_restore(engine(), BookState({}, [], [], {}))
+    assert len(state_pack(BookState([], NO_ORDERS, {}))) == 0
+    books_restore(engine(), BookState([], NO_ORDERS, {}))
 
 
 def test_many_orders_are_put_back_in_bounded_batches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,10 +113,10 @@ def test_many_orders_are_put_back_in_bounded_batches(monkeypatch: pytest.MonkeyP
             sizes.append(len(commands))
             return super().process(commands)
 
-    orders = [resting(n, "BUY", 900_000 + 100 * n) for n in range(1, 25)]
+    orders = [resting(n, Side.BUY, 900_000 + 100 * n) for n in range(1, 25)]
     whole = engine()
     books_restore(whole, state(*orders))
-    monkeypatch.setattr(runner.codes, "BATCH_COMMANDS_MAX", 10)
+    monkeypatch.setattr(recovery, "RESTORE_CHUNK", 10)
     pieces = Counting(max_orders=1_000, max_books=10)
     books_restore(pieces, state(*orders))
     assert sizes == [10, 10, 5]
@@ -166,8 +170,8 @@ def test_settings_are_found_by_the_index_however_long_the_journal(exchange: Exch
 
 def test_a_snapshot_is_the_same_engine_again_and_a_damaged_one_is_refused() -> None:
     first = engine()
-    stop = resting(3, "SELL", 900_000, order_type="STOP", stop_price_units=950_000)
-    books_restore(first, state(resting(1, "BUY", 990_000), resting(2, "SELL", 1_010_000), stop))
+    stop = resting(3, Side.SELL, 900_000, ord_type=OrdType.STOP, stop_price=950_000)
+    books_restore(first, state(resting(1, Side.BUY, 990_000), resting(2, Side.SELL, 1_010_000), stop))
     taken = first.snapshot()
     again = NativeEngine.restore(taken, max_orders=1_000, max_books=10)
     assert (again.state_hash(), again.order_count(), again.last_seq()) == (

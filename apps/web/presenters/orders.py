@@ -42,6 +42,7 @@ _REASONS = {
     "HALTED": "Trading in this symbol was halted.",
     "TOO_LATE": "The order had already ended.",
     "BOOK_FULL": "The order book could take no more orders.",
+    "QUARANTINED": "The exchange could not process it.",
 }
 _TYPES = {
     "MARKET": "Market",
