@@ -192,6 +192,15 @@ COMMAND_DTYPE = np.dtype(
     ]
 )
 
+# What a RESTORE tells of an order, each column as in a command.
+OPEN_ORDER_DTYPE = np.dtype(
+    [
+        (name, COMMAND_DTYPE[name])
+        for name in ("order_id", "owner", "price", "stop_price", "quantity", "cum_quantity")
+        + ("symbol_id", "trail", "side", "ord_type", "tif", "flags")
+    ]
+)
+
 # In a TRADE the order is the taker and the contra order the maker; in a REPLACED, the new and the old.
 EVENT_DTYPE = np.dtype(
     [

@@ -1,19 +1,39 @@
-"""The compiled engine behind the interface the reference shares; the only importer of `openbell_engine`."""
+"""The compiled engine behind the interface the reference shares; the only importer of its book."""
+
+import struct
+from typing import NamedTuple
 
 import numpy as np
 from openbell_engine import MatchingEngine, codes, command_layout, event_layout, limits
 
 from apps.matching.codes import COMMAND_DTYPE, EVENT_DTYPE
 
-__all__ = ["NativeEngine", "codes", "command_layout", "event_layout", "limits"]
+__all__ = ["NativeEngine", "codes", "command_layout", "event_layout", "limits", "snapshot_facts"]
 
 DepthLevel = tuple[int, int, int]
+
+# The engine's SnapshotHeader: magic, version, books, orders, content bytes, last seq, state hash.
+_SNAPSHOT_HEADER = struct.Struct("<QIIQQQQ")
+
+
+class SnapshotFacts(NamedTuple):
+    """What a snapshot of the engine says of itself."""
+
+    order_count: int
+    state_hash: int
+
+
+def snapshot_facts(snapshot: bytes | memoryview) -> SnapshotFacts:
+    """Return how many orders a snapshot holds and the hash of its state, without computing it again."""
+    _, _, _, orders, _, _, state_hash = _SNAPSHOT_HEADER.unpack_from(snapshot)
+    return SnapshotFacts(orders, state_hash)
 
 
 class NativeEngine:
     """Run the C++ book. A RuntimeError from it is a broken invariant: end the process, do not go on."""
 
     def __init__(self, *, max_orders: int, max_books: int) -> None:
+        self._limits = (max_orders, max_books)
         self._engine = MatchingEngine(max_orders, max_books)
 
     def process(self, commands: np.ndarray) -> np.ndarray:
@@ -54,9 +74,13 @@ class NativeEngine:
         """Return everything that decides future matching, checksummed."""
         return self._engine.snapshot()
 
+    def load(self, snapshot: bytes | memoryview) -> None:
+        """Become the engine that the snapshot was taken of; ValueError when it is damaged or too large."""
+        self._engine = MatchingEngine.restore(snapshot, *self._limits)
+
     @classmethod
     def restore(cls, snapshot: bytes, *, max_orders: int, max_books: int) -> "NativeEngine":
-        """Return an engine as it was when the snapshot was taken; ValueError when it is damaged."""
-        engine = cls.__new__(cls)
-        engine._engine = MatchingEngine.restore(snapshot, max_orders, max_books)
+        """Return a new engine as it was when the snapshot was taken; ValueError as ``load``."""
+        engine = cls(max_orders=max_orders, max_books=max_books)
+        engine.load(snapshot)
         return engine

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from apps.matching import codes
-from apps.matching.messages import BookState, Command, OpenOrder
+from apps.matching.messages import BookState, Command
 
 _KINDS = {name: code.value for name, code in codes.CommandKind.__members__.items()}
 _SIDES = {"": 0, **{name: code.value for name, code in codes.Side.__members__.items()}}
@@ -57,20 +57,10 @@ def _last_prices_pack(state: BookState) -> np.ndarray:
     return records
 
 
-def _orders_pack(orders: Sequence[OpenOrder]) -> np.ndarray:
+def _orders_pack(orders: np.ndarray) -> np.ndarray:
     records = np.zeros(len(orders), dtype=codes.COMMAND_DTYPE)
+    for name in codes.OPEN_ORDER_DTYPE.names or ():
+        records[name] = orders[name]
     records["kind"] = codes.CommandKind.RESTORE
-    records["order_id"] = [o.order_id for o in orders]
-    records["owner"] = [o.owner for o in orders]
-    records["price"] = [o.price_units for o in orders]
-    records["stop_price"] = [o.stop_price_units for o in orders]
-    records["quantity"] = [o.quantity for o in orders]
-    records["cum_quantity"] = [o.cum_quantity for o in orders]
-    records["symbol_id"] = [o.symbol_id for o in orders]
-    records["trail"] = [o.trail for o in orders]
-    records["side"] = [_SIDES[o.side] for o in orders]
-    records["ord_type"] = [_TYPES[o.order_type] for o in orders]
-    records["tif"] = [_TIMES[o.time_in_force] for o in orders]
     records["stp"] = _PREVENTION
-    records["flags"] = [o.flags for o in orders]
     return records
