@@ -7,6 +7,7 @@ from django.db import connection, transaction
 
 from apps.access.keys import secret_hash
 from apps.access.models import ApiKey
+from apps.access.selectors import key_holder_forget
 from apps.accounts.selectors import account_get
 from apps.events.facts import EventRow, Origin, Topic
 from apps.events.services import event_append
@@ -29,12 +30,16 @@ def api_key_issue(*, account_id: int, label: str = "", origin: Origin) -> tuple[
 
 @transaction.atomic
 def api_key_revoke(*, key_id: str, origin: Origin) -> None:
-    """Make a key useless from now on; raises ``NotFound`` when it is unknown or already revoked."""
+    """Make a key useless: here from now on, in other processes within ``HOLDER_LIFE_S``.
+
+    Raises ``NotFound`` when it is unknown or already revoked.
+    """
     key = ApiKey.objects.select_for_update().filter(pk=key_id, revoked_at=None).first()
     if key is None:
         raise NotFound("unknown_key", f"There is no live key {key_id}.")
     key.revoked_at = utc_now()
     key.save(update_fields=["revoked_at"])
+    transaction.on_commit(lambda: key_holder_forget(key_id))
     account = account_get(key.account_id)
     _key_event("API_KEY_REVOKED", key_id, account.account_id, account.user_id, origin)
 

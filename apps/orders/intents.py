@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import uuid4
 
 from apps.orders.combinations import class_check, prices_check, time_check
@@ -16,6 +16,10 @@ from apps.primitives.money import PRICE_QUANTUM, decimal_parse, price_parse, qua
 CLIENT_ORDER_ID_LENGTH_MAX = 128
 TRAIL_PERCENT_MAX = 100
 TIMES_OPEN = tuple(time for time in TimeInForce if time is not TimeInForce.GTD)
+_SIDE_WORDS = {side.value: side.value.lower() for side in Side}
+_TIME_WORDS = {time.value: time.value.lower() for time in TIMES_OPEN}
+_CLASS_WORDS = {kind.value: kind.value.lower() for kind in OrderClass}
+"""Stored value -> the word that clients send, for each choice."""
 
 T = TypeVar("T")
 
@@ -83,13 +87,9 @@ def _choice(kind: type[T], value: object, field: str, words: Mapping[str, str]) 
     return kind(text)  # type: ignore[call-arg]
 
 
-def _words(members: Any) -> dict[str, str]:
-    return {member.value: member.value.lower() for member in members}
-
-
 def time_in_force_parse(value: object) -> TimeInForce:
     """Read a time in force that is open to traders."""
-    return _choice(TimeInForce, value, "time_in_force", _words(TIMES_OPEN))
+    return _choice(TimeInForce, value, "time_in_force", _TIME_WORDS)
 
 
 def client_order_id_parse(value: object) -> str:
@@ -157,7 +157,7 @@ def intent_make(
     wanted = _choice(OrderType, order_type, "type", TYPE_WORDS)
     if quantity is None or quantity == "":
         raise Invalid("qty_required", "qty is required", field="qty")
-    kind = _choice(OrderClass, order_class or "simple", "order_class", _words(OrderClass))
+    kind = _choice(OrderClass, order_class or "simple", "order_class", _CLASS_WORDS)
     profit, loss = _take_profit_read(take_profit), _stop_loss_read(stop_loss)
     limit = _price_if_given(price, "limit_price")
     if kind is OrderClass.OCO and limit is None:
@@ -165,7 +165,7 @@ def intent_make(
     intent = OrderIntent(
         account_id=account_id,
         symbol=symbol.strip().upper()[:40],
-        side=_choice(Side, side, "side", _words(Side)),
+        side=_choice(Side, side, "side", _SIDE_WORDS),
         order_type=wanted,
         quantity=quantity_parse(quantity),
         time_in_force=time_in_force_parse(time_in_force),

@@ -8,6 +8,7 @@ from django.test import Client, override_settings
 from django_redis import get_redis_connection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from apps.api import throttles
 from apps.api.published.v2 import market as market_views
 from tests.api.conftest import Api
 
@@ -96,3 +97,32 @@ def test_without_redis_requests_pass_uncounted(ada: Api, monkeypatch: pytest.Mon
     monkeypatch.setattr(type(get_redis_connection("default")), "eval", fail)
     assert ada.get("/v2/clock").status_code == 200
     assert ada.order().status_code == 200
+
+
+def test_busy_key_asks_redis_once_for_a_few_requests(ada: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    redis = type(get_redis_connection("default"))
+    original = redis.eval
+
+    def noted(self: Any, *given: Any) -> Any:
+        asked.append(given[-1])
+        return original(self, *given)
+
+    monkeypatch.setattr(redis, "eval", noted)
+    monkeypatch.setattr(throttles, "LEASE_S", 60.0)
+    answers = [ada.get("/v2/clock") for _ in range(20)]
+    assert asked == [10, 10]
+    assert [int(answer["X-RateLimit-Remaining"]) for answer in answers[:10]] == list(range(5_999, 5_989, -1))
+
+
+def test_processes_that_share_a_key_get_together_what_one_would(
+    ada: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes three of the bucket's six; what one leaves unspent is lost to the key, never given twice."""
+    monkeypatch.setattr(throttles, "LEASES_PER_MINUTE", 2)
+    statuses = []
+    with override_settings(API_READS_PER_MINUTE=6):
+        for _ in range(3):
+            throttles._leases.clear()  # another process begins
+            statuses.append(ada.get("/v2/clock").status_code)
+    assert statuses == [200, 200, 429]

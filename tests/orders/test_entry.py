@@ -1,8 +1,11 @@
 """Order entry: accepted durably with its hold, or refused with nothing written."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from typing import Any
 
+import psycopg
 import pytest
 from django.db import connections
 
@@ -12,9 +15,9 @@ from apps.events.facts import SYSTEM
 from apps.events.models import Event
 from apps.matching.models import OrderCommand
 from apps.orders.models import LiveOrder, Order, OrderClientKey
-from apps.orders.services.transaction import Script
 from apps.primitives.errors import BrokerageError, Conflict, Invalid, NotFound, Refused
 from tests.support.builders import Trader, trader_open
+from tests.support.matching import matching_url
 
 WRITTEN = (Order, LiveOrder, OrderClientKey, OrderCommand)
 
@@ -125,23 +128,42 @@ def test_same_client_order_id_at_once_makes_one_order(market: None) -> None:
     assert Order.objects.count() == 1
 
 
-def test_entry_locks_then_verifies_then_inserts_in_one_message(
+def test_entry_is_two_messages_and_the_second_is_its_whole_transaction(
     market: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada: Trader = trader_open(cash="1000.00")
     sent: list[str] = []
-    original = Script.run
+    original = psycopg.Cursor.execute
 
-    def noted(self: Script) -> None:
-        sent.extend(self._statements)
-        original(self)
+    def noted(self: Any, query: Any, *given: Any, **more: Any) -> Any:
+        sent.append(str(query).split("(")[0].strip())
+        return original(self, query, *given, **more)
 
-    monkeypatch.setattr(Script, "run", noted)
+    monkeypatch.setattr(psycopg.Cursor, "execute", noted)
     ada.buy(1, "100.00")
-    kinds = [statement.split()[0] for statement in sent]
-    assert kinds == ["BEGIN", "SELECT", "SELECT", "INSERT", "INSERT", "INSERT", "INSERT", "INSERT", "COMMIT"]
-    assert "FOR NO KEY UPDATE" in sent[1]
-    assert "entry_verify" in sent[2]
+    assert sent == ["SELECT * FROM entry_facts", "SELECT entry_write"]
+
+
+def test_entry_that_waits_for_the_account_sees_what_it_waited_for(market: None) -> None:
+    """It decided while the money was free; whoever held the lock has taken it meanwhile."""
+    ada = trader_open(cash="1000.00")
+    with psycopg.connect(matching_url()) as other, ThreadPoolExecutor(max_workers=1) as pool:
+        other.execute("SELECT FROM accounts WHERE account_id = %s FOR NO KEY UPDATE", [ada.account_id])
+        waiting = pool.submit(together, 1, lambda _: ada.buy(10, "100.00"))
+        _lock_wait(other)
+        other.execute("UPDATE accounts SET cash_balance = 999.99 WHERE account_id = %s", [ada.account_id])
+        other.commit()
+        [outcome] = waiting.result()
+        assert isinstance(outcome, Refused)
+        assert rows_written() == [0, 0, 0, 0]
+        other.execute("UPDATE accounts SET cash_balance = 1000.00 WHERE account_id = %s", [ada.account_id])
+
+
+def _lock_wait(other: "psycopg.Connection[Any]") -> None:
+    """Return once another session waits for a lock that this one holds."""
+    waits = "SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    while other.execute(waits).fetchone() is None:
+        time.sleep(0.01)
 
 
 def test_same_shares_cannot_be_promised_to_two_pairs_of_exits_at_once(market: None) -> None:

@@ -11,7 +11,6 @@ from apps.instruments.selectors import instrument_id_of
 from apps.matching.messages import NOT_FOR_ENGINE, Command
 from apps.matching.services import command_append, matching_wake
 from apps.orders.engine_terms import flags_of, stop_units, trail_units
-from apps.orders.entry_sql import CLIENT_KEY_INSERT_SQL
 from apps.orders.intents import ReplaceIntent
 from apps.orders.models import Order
 from apps.orders.selectors import (
@@ -26,10 +25,10 @@ from apps.orders.services.entry import refusal_append
 from apps.orders.services.replacement import Replacement, changes_read, replacement_plan
 from apps.orders.services.transaction import (
     EntryFacts,
+    EntryRows,
     entry_attempt,
-    entry_transaction,
+    entry_write,
     facts_read,
-    hold_insert,
 )
 from apps.primitives.errors import Conflict, NotFound, Refused
 from apps.primitives.fix import OrdStatus
@@ -87,12 +86,12 @@ def _replacement_write(row: Order, asked: Replacement, origin: Origin) -> int:
     facts = facts_read(row.account_id, row.symbol, asked.client_order_id)
     plan = replacement_plan(row, asked, facts)
     new_id = facts.order_id
-    key = (row.account_id, asked.client_order_id, new_id, asked.request_hash())
-    with entry_transaction(row.account_id, facts, plan.extra, plan.held) as cursor:
-        cursor.execute(CLIENT_KEY_INSERT_SQL, key)
-        hold_insert(cursor, facts, new_id, plan.open_quantity, plan.extra, group_id=row.group_id)
-        command_append(cursor, row.matching_partition, [_replace_command(row, asked, plan.terms, facts)])
-        event_append(cursor, [_replace_event(row, asked, new_id, origin)])
+    rows = EntryRows()
+    rows.key_add(row.account_id, asked.client_order_id, new_id, asked.request_hash())
+    rows.hold_add(facts, new_id, plan.open_quantity, plan.extra, group_id=row.group_id)
+    rows.command_add(row.matching_partition, _replace_command(row, asked, plan.terms, facts))
+    rows.event_add(_replace_event(row, asked, new_id, origin))
+    entry_write(row.account_id, facts, plan.extra, rows, plan.held)
     return new_id
 
 

@@ -8,19 +8,17 @@ from apps.accounts.selectors import account_get
 from apps.events.facts import EventRow, Origin, Topic
 from apps.events.services import event_append
 from apps.matching.messages import Command
-from apps.matching.services import command_append, matching_wake
+from apps.matching.services import matching_wake
 from apps.orders.engine_terms import flags_of, stop_units, trail_units
-from apps.orders.entry_sql import CLIENT_KEY_INSERT_SQL, ORDER_INSERT_SQL
 from apps.orders.intents import OrderIntent
 from apps.orders.selectors import OrderView
 from apps.orders.services.plan import PlannedOrder, orders_count, orders_plan
 from apps.orders.services.transaction import (
     EntryFacts,
-    Script,
+    EntryRows,
     entry_attempt,
-    entry_transaction,
+    entry_write,
     facts_read,
-    hold_insert,
 )
 from apps.primitives.clock import iso, utc_now
 from apps.primitives.errors import BrokerageError, Refused
@@ -48,8 +46,7 @@ def order_submit(intent: OrderIntent, origin: Origin) -> OrderView:
 def _submit(intent: OrderIntent, origin: Origin) -> tuple[OrderView, int]:
     facts = facts_read(intent.account_id, intent.symbol, intent.client_order_id, orders_count(intent))
     orders = orders_plan(intent, facts)
-    with entry_transaction(intent.account_id, facts, orders[0].terms) as cursor:
-        _orders_write(cursor, intent, orders, facts, origin)
+    entry_write(intent.account_id, facts, orders[0].terms, _rows(orders, facts, origin))
     return _view(orders[0], facts), facts.row.matching_partition
 
 
@@ -78,47 +75,45 @@ def intent_facts(intent: OrderIntent) -> dict[str, Any]:
     return facts
 
 
-def _orders_write(
-    cursor: Script, intent: OrderIntent, orders: list[PlannedOrder], facts: EntryFacts, origin: Origin
-) -> None:
-    """Write an order and its legs; only the first goes to the engine now."""
-    row = facts.row
+def _rows(orders: list[PlannedOrder], facts: EntryFacts, origin: Origin) -> EntryRows:
+    """Return the rows of an order and its legs; only the first goes to the engine now."""
+    rows = EntryRows()
     for order in orders:
-        key = (row.account_id, order.client_order_id, order.order_id, order.request_hash)
-        cursor.execute(CLIENT_KEY_INSERT_SQL, key)
-        cursor.execute(ORDER_INSERT_SQL, _columns(order, facts))
-        hold_insert(cursor, facts, order.order_id, order.quantity, order.hold, order.status, order.group_id)
-    command_append(cursor, row.matching_partition, [_command(orders[0], facts)])
-    event_append(cursor, [_placed_event(order, facts, origin) for order in orders])
+        rows.key_add(facts.row.account_id, order.client_order_id, order.order_id, order.request_hash)
+        rows.orders.append(_columns(order, facts))
+        rows.hold_add(facts, order.order_id, order.quantity, order.hold, order.status, order.group_id)
+        rows.event_add(_placed_event(order, facts, origin))
+    rows.command_add(facts.row.matching_partition, _command(orders[0], facts))
+    return rows
 
 
-def _columns(order: PlannedOrder, facts: EntryFacts) -> tuple[Any, ...]:
+def _columns(order: PlannedOrder, facts: EntryFacts) -> dict[str, Any]:
     row = facts.row
-    return (
-        order.order_id,
-        row.user_id,
-        row.account_id,
-        order.client_order_id,
-        row.symbol,
-        order.side.value,
-        order.order_type.value,
-        order.price,
-        order.collar_price,
-        order.terms.stop_price,
-        order.trail_amount,
-        order.trail_percent,
-        order.terms.mark,
-        order.quantity,
-        order.status.value,
-        order.time_in_force.value,
-        order.order_class.value,
-        order.group_id,
-        order.leg.value if order.leg else None,
-        row.matching_partition,
-        row.now,
-        row.now,
-        order.expires_at,
-    )
+    return {
+        "order_id": order.order_id,
+        "user_id": row.user_id,
+        "account_id": row.account_id,
+        "client_order_id": order.client_order_id,
+        "symbol": row.symbol,
+        "side": order.side,
+        "order_type": order.order_type,
+        "price": order.price,
+        "collar_price": order.collar_price,
+        "stop_price": order.terms.stop_price,
+        "trail_amount": order.trail_amount,
+        "trail_percent": order.trail_percent,
+        "high_water_mark": order.terms.mark,
+        "quantity": order.quantity,
+        "status": order.status,
+        "time_in_force": order.time_in_force,
+        "order_class": order.order_class,
+        "group_id": order.group_id,
+        "leg": order.leg,
+        "matching_partition": row.matching_partition,
+        "created_at": row.now,
+        "updated_at": row.now,
+        "expires_at": order.expires_at,
+    }
 
 
 def _command(order: PlannedOrder, facts: EntryFacts) -> Command:
@@ -152,19 +147,19 @@ def _placed_event(order: PlannedOrder, facts: EntryFacts, origin: Origin) -> Eve
             "order_id": str(order.order_id),
             "account_id": facts.row.account_id,
             "symbol": facts.row.symbol,
-            "side": order.side.value,
-            "order_type": order.order_type.value,
-            "time_in_force": order.time_in_force.value,
+            "side": order.side,
+            "order_type": order.order_type,
+            "time_in_force": order.time_in_force,
             "price": order.price,
             "stop_price": order.terms.stop_price,
             "trail_amount": order.trail_amount,
             "trail_percent": order.trail_percent,
             "quantity": order.quantity,
             "client_order_id": order.client_order_id,
-            "status": order.status.value,
-            "order_class": order.order_class.value,
+            "status": order.status,
+            "order_class": order.order_class,
             "group_id": str(order.group_id) if order.group_id else None,
-            "leg": order.leg.value if order.leg else None,
+            "leg": order.leg,
         },
         metadata=origin.metadata(),
     )

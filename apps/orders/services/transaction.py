@@ -1,27 +1,30 @@
-"""Entry's two messages: read and decide; then lock, verify, insert and commit as one script.
+"""Entry's two messages: read and decide; then lock, verify, insert and commit in one function of the server.
 
 The account's lock is held only while the server works: no client thinks, waits or stalls under it. What was
 decided on an unlocked reading is verified under the lock; when it has changed, entry reads and decides again.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import psycopg
-from django.db import connection
+from django.db import OperationalError, connection
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
 
+from apps.events.facts import EventRow, json_text
 from apps.instruments.calendar import Session, session_is_open
 from apps.instruments.selectors import market_session
-from apps.orders.entry_sql import ACCOUNT_LOCK_SQL, FACTS_SQL, HOLD_INSERT_SQL, VERIFY_SQL
+from apps.matching.messages import Command
+from apps.orders.entry_sql import FACTS_SQL, WRITE_SQL
 from apps.orders.models import OrderClientKey
 from apps.primitives.clock import utc_now
 from apps.primitives.errors import Conflict, NotFound, Unavailable
+from apps.primitives.failpoints import failpoint
 from apps.primitives.fix import OrdStatus
 from apps.risk.rules import AccountFacts, Hold, InstrumentFacts
 
@@ -39,8 +42,9 @@ _BUSY = (
     psycopg.errors.TransactionTimeout,
     psycopg.errors.IdleInTransactionSessionTimeout,
     psycopg.errors.DeadlockDetected,
-    psycopg.errors.TooManyConnections,
+    psycopg.errors.ReadOnlySqlTransaction,
 )
+"""After these nothing was written, whether the session lives or not."""
 
 
 class FactsChanged(Exception):
@@ -110,7 +114,7 @@ def facts_read(account_id: int, symbol: str, client_order_id: str, orders: int =
     try:
         with _cursor() as cursor:
             row = cursor.execute(FACTS_SQL, parameters).fetchone()
-    except psycopg.OperationalError as error:
+    except (OperationalError, psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
         raise Unavailable("busy", "The books do not answer; nothing was written. Try again.") from error
     finally:
         _transaction_end()
@@ -128,54 +132,117 @@ def duplicate_of(order_id: int) -> Conflict:
     return Conflict("duplicate_client_order_id", "client_order_id must be unique", existing_order_id=order_id)
 
 
-class Script:
-    """Takes statements like a cursor, and sends them to the server all at once."""
+@dataclass(slots=True)
+class EntryRows:
+    """What one entry inserts: a list for each table, of its columns by name; it travels as one JSON text."""
 
-    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
-        self._binder = psycopg.ClientCursor(connection)
-        self._statements: list[str] = []
+    order_client_keys: list[dict[str, Any]] = field(default_factory=list)
+    orders: list[dict[str, Any]] = field(default_factory=list)
+    live_orders: list[dict[str, Any]] = field(default_factory=list)
+    order_commands: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
 
-    def execute(self, query: str, parameters: Sequence[Any] | None = None) -> None:
-        """Add one statement, its values bound as literals."""
-        self._statements.append(self._binder.mogrify(query, parameters))
+    def key_add(self, account_id: int, client_order_id: str, order_id: int, request_hash: str) -> None:
+        """Use a client order id for all time."""
+        self.order_client_keys.append(
+            {
+                "account_id": account_id,
+                "client_order_id": client_order_id,
+                "order_id": order_id,
+                "request_hash": request_hash,
+            }
+        )
 
-    def run(self) -> None:
-        """Send everything as one message: the server works through it without the client."""
-        self._binder.execute(";\n".join(self._statements))
+    def hold_add(
+        self,
+        facts: EntryFacts,
+        order_id: int,
+        quantity: int,
+        hold: Hold | None,
+        status: OrdStatus = OrdStatus.PENDING,
+        group_id: int | None = None,
+    ) -> None:
+        """Hold what an order (or a replacement still queued) needs: nothing while a leg waits."""
+        row = facts.row
+        self.live_orders.append(
+            {
+                "order_id": order_id,
+                "account_id": row.account_id,
+                "user_id": row.user_id,
+                "matching_partition": row.matching_partition,
+                "symbol": row.symbol,
+                "status": status,
+                "remaining": quantity,
+                "hold_price": hold.hold_price if hold else 0,
+                "held_cash": hold.cash if hold else 0,
+                "held_shares": hold.shares if hold else 0,
+                "group_id": group_id,
+                "created_at": row.now,
+            }
+        )
+
+    def command_add(self, matching_partition: int, command: Command) -> None:
+        """Queue a command; its id and time are drawn by the database."""
+        self.order_commands.append({**command._asdict(), "matching_partition": matching_partition})
+
+    def event_add(self, event: EventRow) -> None:
+        """Append a fact, which has no place in an account's sequence yet."""
+        self.events.append(
+            {
+                "topic": event.topic,
+                "event_type": event.event_type,
+                "user_id": event.user_id,
+                "account_id": event.account_id,
+                "data": event.data,
+                "metadata": event.metadata,
+            }
+        )
+
+    def text(self) -> str:
+        """Return everything as JSON, figures exact."""
+        return json_text({table.name: getattr(self, table.name) for table in fields(self)})
 
 
-@contextmanager
-def entry_transaction(
-    account_id: int, facts: EntryFacts, need: Hold, held: Held | None = None
-) -> Iterator[Script]:
-    """Open entry's transaction: lock, verify and whatever the body inserts travel as one message.
+def entry_write(
+    account_id: int, facts: EntryFacts, need: Hold, rows: EntryRows, held: Held | None = None
+) -> None:
+    """Lock the account, verify what was decided on, insert, commit: one message, one transaction.
 
     Raises ``FactsChanged`` when the account, the instrument or the order to replace is not as it was read,
     ``Unavailable`` on lock or time-out trouble; in both cases nothing was written.
     """
     assert not connection.in_atomic_block, "entry commits by itself"
+    parameters = (*_verified(account_id, facts, need, held), rows.text())
+    failpoint("entry.before_commit", symbol=facts.row.symbol)
     try:
-        connection.ensure_connection()
-        script = Script(connection.connection)
-        script.execute("BEGIN")
-        script.execute(ACCOUNT_LOCK_SQL, (account_id,))
-        script.execute(VERIFY_SQL, _verified(account_id, facts, need, held))
-        yield script
-        script.execute("COMMIT")
-        script.run()
-    except _BUSY as error:
-        raise Unavailable("busy", "The account is busy; nothing was written. Try again.") from error
-    except psycopg.OperationalError as error:
-        raise Unavailable(
-            "outcome_unknown",
-            "The connection to the books was lost. Ask for this client order id before you send again.",
-        ) from error
+        with _cursor() as cursor:
+            cursor.execute(WRITE_SQL, parameters)
+    except OperationalError as error:
+        raise Unavailable("busy", "The books do not answer; nothing was written. Try again.") from error
     except psycopg.Error as error:
-        if error.sqlstate == FACTS_CHANGED:
-            raise FactsChanged from error
-        raise
+        _failure_tell(error)
     finally:
         _transaction_end()
+    failpoint("entry.after_commit", symbol=facts.row.symbol)
+
+
+def _failure_tell(error: psycopg.Error) -> NoReturn:
+    """Say what became of a transaction that failed; where the session is gone, nobody knows."""
+    if error.sqlstate == FACTS_CHANGED or _is_misrouted(error):
+        raise FactsChanged from error
+    if not isinstance(error, (*_BUSY, psycopg.OperationalError)):
+        raise error
+    if isinstance(error, _BUSY) or not connection.connection.closed:
+        raise Unavailable("busy", "The account is busy; nothing was written. Try again.") from error
+    raise Unavailable(
+        "outcome_unknown",
+        "The connection to the books was lost. Ask for this client order id before you send again.",
+    ) from error
+
+
+def _is_misrouted(error: psycopg.Error) -> bool:
+    """Return whether a day's table partition came into being between the row's routing and its insertion."""
+    return isinstance(error, psycopg.errors.CheckViolation) and error.diag.constraint_name is None
 
 
 def _verified(account_id: int, facts: EntryFacts, need: Hold, held: Held | None) -> tuple[Any, ...]:
@@ -185,6 +252,7 @@ def _verified(account_id: int, facts: EntryFacts, need: Hold, held: Held | None)
 
 @contextmanager
 def _cursor() -> Iterator["psycopg.Cursor[Any]"]:
+    connection.close_if_health_check_failed()
     connection.ensure_connection()
     with psycopg.Cursor(connection.connection, row_factory=namedtuple_row) as cursor:
         yield cursor
@@ -218,32 +286,3 @@ def entry_attempt(act: Callable[[], T], account_id: int, client_order_id: str) -
             # Another row's key, such as an id repeated after the clock stepped back: draw a new id.
             continue
     raise Unavailable("busy", "The account is busy; nothing was written. Try again.")
-
-
-def hold_insert(
-    cursor: Script,
-    facts: EntryFacts,
-    order_id: int,
-    quantity: int,
-    hold: Hold | None,
-    status: OrdStatus = OrdStatus.PENDING,
-    group_id: int | None = None,
-) -> None:
-    """Insert what an order (or a replacement still queued) holds: nothing while a leg waits."""
-    row = facts.row
-    figures = (hold.hold_price, hold.cash, hold.shares) if hold else (0, 0, 0)
-    cursor.execute(
-        HOLD_INSERT_SQL,
-        (
-            order_id,
-            row.account_id,
-            row.user_id,
-            row.matching_partition,
-            row.symbol,
-            status.value,
-            quantity,
-            *figures,
-            group_id,
-            row.now,
-        ),
-    )

@@ -11,7 +11,7 @@ def database_from_url(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     options = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "brokerage.postgres",
         "HOST": unquote(parts.hostname or ""),
         "PORT": parts.port or 5432,
         "USER": unquote(parts.username or ""),
