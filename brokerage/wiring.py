@@ -1,6 +1,5 @@
 """Who is handed to whom: the one table of what the storeys do not know of one another."""
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 if TYPE_CHECKING:
-    from apps.events.relay import EventRecord, Relay, Sink
+    from apps.events.relay import Relay
 
-logger = logging.getLogger(__name__)
+LIVE = "live"
+TURN_S = 0.1
+"""How often a sink for which nobody waits is brought up to date: in few, full batches."""
 
 
 def runner_step() -> type[Any]:
@@ -21,42 +22,25 @@ def runner_step() -> type[Any]:
 
 
 def relay_groups() -> "Sequence[Relay]":
-    """Return the relays, each a cursor with the sinks that follow it; sinks must bear repetition."""
+    """Return the relays, each a cursor with the sink that follows it; sinks must bear repetition."""
     from apps.events.relay import Relay
     from apps.marketdata.subscribers import ticks_write
-    from apps.orders.subscribers import orders_view_write
+    from apps.orders.subscribers import orders_view_standing, orders_view_write
     from apps.streaming.groups import account_events_send
 
     return [
-        Relay("live", each_in_turn(account_events_send, best_effort(orders_view_write))),
+        Relay(LIVE, account_events_send),
+        Relay("orders-view", orders_view_write, orders_view_standing),
         Relay("ticks", ticks_write),
     ]
 
 
-def each_in_turn(*sinks: "Sink") -> "Sink":
-    """Let several quick sinks share one reading of the events, and one cursor."""
-
-    def deliver(events: "Sequence[EventRecord]") -> None:
-        for sink in sinks:
-            sink(events)
-
-    return deliver
+def relay_wait(relay: "Relay") -> Callable[[float], None]:
+    """Return how a relay waits: people watch the live one, which wake-ups reach; others have their turns."""
+    return _wake_wait() if relay.name == LIVE else lambda timeout_s: time.sleep(max(timeout_s, TURN_S))
 
 
-def best_effort(sink: "Sink") -> "Sink":
-    """Let a view that can be rebuilt lose events rather than hold others back."""
-    from redis.exceptions import RedisError
-
-    def deliver(events: "Sequence[EventRecord]") -> None:
-        try:
-            sink(events)
-        except RedisError as error:
-            logger.warning("%s events did not reach the view: %s", len(events), error)
-
-    return deliver
-
-
-def relay_wait() -> Callable[[float], None]:
+def _wake_wait() -> Callable[[float], None]:
     """Return a wait that the runner's wake-up of the relay cuts short; without Redis it only sleeps."""
     from redis import Redis
     from redis.exceptions import RedisError

@@ -53,3 +53,19 @@ class RelayCursor(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sink} at {self.xact_id}/{self.event_id}"
+
+
+class RelayDay(models.Model):
+    """How many events of one day a sink was delivered in one epoch, counted with each move of its cursor."""
+
+    pk = models.CompositePrimaryKey("sink", "stream_epoch", "day")
+    sink = models.CharField(max_length=40)
+    stream_epoch = models.IntegerField()
+    day = models.DateField()
+    delivered = models.BigIntegerField()
+
+    class Meta:
+        db_table = "relay_days"
+
+    def __str__(self) -> str:
+        return f"{self.sink} {self.day}: {self.delivered}"

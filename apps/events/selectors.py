@@ -1,13 +1,11 @@
-"""Reads of an account's stream of events, for those who missed some of it."""
+"""Reads of the events: an account's stream for those who missed some of it, and how far sinks are behind."""
 
-import json
-from datetime import timedelta
-from decimal import Decimal
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.db import connection
 
-from apps.events.relay import EventRecord
+from apps.events.relay import EventRecord, event_record
 from apps.primitives.clock import utc_now
 from apps.primitives.ids import id_floor
 
@@ -31,9 +29,36 @@ def account_event_list(account_id: int, after_seq: int, limit: int = LIST_MAX) -
     with connection.cursor() as cursor:
         cursor.execute(_READ_SQL, (account_id, after_seq, floor, min(limit, LIST_MAX)))
         rows = cursor.fetchall()
-    return [_record(row) for row in rows]
+    return [event_record(row) for row in rows]
 
 
-def _record(row: tuple[Any, ...]) -> EventRecord:
-    data, metadata = (json.loads(text, parse_float=Decimal) for text in row[7:9])
-    return EventRecord(*(*row[:7], data, metadata, row[9]))
+LAG_COUNT_MAX = 10_000
+"""Events counted as waiting for one sink: beyond that the figure says enough."""
+
+_LAG_SQL = f"""
+SELECT c.sink, c.updated_at, w.waiting, w.oldest_at
+FROM relay_cursors c CROSS JOIN LATERAL (
+    SELECT count(*) AS waiting, min(at) AS oldest_at FROM (
+        SELECT e."timestamp" AS at FROM events e
+        WHERE e.id >= c.event_id - (600000::bigint << 21)
+          AND (e.xact_id, e.id) > (c.xact_id::text::xid8, c.event_id)
+        ORDER BY e.xact_id, e.id LIMIT {LAG_COUNT_MAX}) AS first) AS w
+ORDER BY c.sink
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayLag:
+    """How far one sink is behind: how many committed events wait, and since when."""
+
+    sink: str
+    moved_at: datetime
+    waiting: int
+    oldest_at: datetime | None
+
+
+def relay_lag_list() -> list[RelayLag]:
+    """Return every sink's lag; ``waiting`` stops counting at ten thousand."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LAG_SQL)
+        return [RelayLag(*row) for row in cursor.fetchall()]

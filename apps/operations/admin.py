@@ -5,7 +5,9 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from unfold.decorators import action
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget
 
 from apps.accounts.models import Account
@@ -13,7 +15,7 @@ from apps.events.backoffice import BoundedPaginator, ReadOnlyAdmin, ReasonForm, 
 from apps.instruments.models import Instrument
 from apps.matching.codes import Mode, Phase
 from apps.operations.book_reads import book_page, words
-from apps.operations.models import BookSession
+from apps.operations.models import BookSession, ReconcileResult
 from apps.operations.services import controls
 from apps.primitives.money import PRICE_MAX, PRICE_QUANTUM
 
@@ -290,3 +292,43 @@ class BookSessionAdmin(ReadOnlyAdmin):
     list_filter = ("stage", "phase", "mode", "bands_source")
     search_fields = ("=symbol",)
     ordering = ("symbol",)
+
+
+@admin.register(ReconcileResult)
+class ReconcileResultAdmin(ReadOnlyAdmin):
+    """What each check of the reconciler last found, what is broken first."""
+
+    list_display = (
+        "check_name", "scope", "verdict", "title", "since", "checked_at", "duration_ms", "rows_shown",
+    )  # fmt: skip
+    list_filter = ("status", "scope")
+    search_fields = ("check_name", "title")
+    ordering = ("status", "check_name", "scope")
+    fields = (
+        "check_name", "scope", "verdict", "title", "since", "checked_at", "duration_ms", "failure",
+        "broken_rows",
+    )  # fmt: skip
+    readonly_fields = ("verdict", "broken_rows")
+
+    @display(
+        description="Status",
+        ordering="status",
+        label={"Whole": "success", "BROKEN": "danger", "Could not look": "warning"},
+    )
+    def verdict(self, row: Any) -> str:
+        return {"OK": "Whole", "BROKEN": "BROKEN", "FAILED": "Could not look"}[row.status]
+
+    @admin.display(description="Broken rows")
+    def rows_shown(self, row: Any) -> int:
+        return len(row.broken)
+
+    @admin.display(description="Broken rows (the first of them)")
+    def broken_rows(self, row: Any) -> SafeString | str:
+        if not row.broken:
+            return "None"
+        lines = format_html_join(
+            "",
+            "<tr>{}</tr>",
+            ((format_html_join("", "<td><b>{}</b> {}&emsp;</td>", broken.items()),) for broken in row.broken),
+        )
+        return format_html("<table>{}</table>", lines)

@@ -1,4 +1,4 @@
-"""When it is final, and which phase the market is in: steps done once, and each book's session."""
+"""When it is final, which phase the market is in, and whether the books add up."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -87,3 +87,49 @@ class BookSession(models.Model):
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.phase}"
+
+
+class CheckScope(models.TextChoices):
+    """Whether a check looked at what came since it last ran, or at everything."""
+
+    RECENT = "RECENT"
+    FULL = "FULL"
+
+
+class CheckStatus(models.TextChoices):
+    """A check that FAILED could not look: it says nothing about what it checks."""
+
+    OK = "OK"
+    BROKEN = "BROKEN"
+    FAILED = "FAILED"
+
+
+class ReconcileResult(models.Model):
+    """What one check last found, and since when it has found the same; ``low`` is the id it looked from.
+
+    Each change of status is an event of its own, which is the history.
+    """
+
+    check_name = models.CharField(max_length=20)
+    scope = models.CharField(max_length=6, choices=CheckScope.choices)
+    title = models.CharField(max_length=200)
+    status = models.CharField(max_length=6, choices=CheckStatus.choices)
+    since = models.DateTimeField()
+    checked_at = models.DateTimeField()
+    duration_ms = models.IntegerField()
+    low = models.BigIntegerField(default=0)
+    broken = models.JSONField(default=list)
+    failure = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        db_table = "reconcile_results"
+        constraints = [
+            models.UniqueConstraint(fields=["check_name", "scope"], name="reconcile_results_once"),
+            models.CheckConstraint(
+                name="reconcile_results_known",
+                condition=models.Q(scope__in=CheckScope.values, status__in=CheckStatus.values),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.check_name} {self.status}"

@@ -1,5 +1,6 @@
 """Celery's door to operations: each task is one service call, and may run twice at once."""
 
+import contextlib
 from datetime import timedelta
 
 from celery import shared_task
@@ -10,9 +11,12 @@ from apps.operations.services.bands import bands_upkeep
 from apps.operations.services.partition_merging import partitions_merge
 from apps.operations.services.partition_rehoming import partitions_rehome
 from apps.operations.services.partitions import partitions_ensure
+from apps.operations.services.reconcile_rounds import FULL, RECENT, reconcile_round
 from apps.operations.services.sessions import session_upkeep, turn_next
 from apps.operations.services.settlement import settlement_run
+from apps.orders.services.view import view_rebuild
 from apps.primitives.clock import utc_now
+from apps.primitives.errors import Conflict
 
 UPKEEP_INTERVAL = timedelta(seconds=15)
 """How often beat calls for session upkeep; an open or close nearer than that gets a call of its own."""
@@ -48,3 +52,22 @@ def bands_upkeep_task() -> None:
     """Let price bands follow the market, where this deployment has them."""
     if settings.PRICE_BANDS:
         bands_upkeep(utc_now())
+
+
+@shared_task(name="operations.reconcile_round")
+def reconcile_round_task() -> None:
+    """Check what is new, and whether everything runs."""
+    reconcile_round(RECENT)
+
+
+@shared_task(name="operations.reconcile_night")
+def reconcile_night_task() -> None:
+    """Check all of history."""
+    reconcile_round(FULL)
+
+
+@shared_task(name="operations.orders_view_renew")
+def orders_view_renew_task() -> None:
+    """Make the active-order view anew, so that no live order's entry in it expires."""
+    with contextlib.suppress(Conflict):
+        view_rebuild()

@@ -10,6 +10,9 @@ from apps.events.selectors import LIST_MAX, account_event_list
 from apps.streaming.groups import event_wire
 
 INBOX_MAX = 1_000
+RESUMED_EVENTS_MAX = 2_000
+"""A client that missed more reads the state faster than their telling."""
+
 _UNNUMBERED_SHOWN = ("ORDER_", "ACCOUNT_", "API_KEY_")
 """Facts outside the numbered stream that sockets are told; the rest repeats what the numbered ones say."""
 
@@ -24,10 +27,17 @@ class AccountStream:
         self._behind = False
 
     @classmethod
-    async def begin(cls, account_id: int) -> "AccountStream":
-        """Return the stream from now on; join the account's group first, so that nothing falls between."""
+    async def begin(cls, account_id: int, after: int | None = None) -> "AccountStream":
+        """Return the stream from ``after`` on, or from now on when that is not asked or cannot be had.
+
+        Join the account's group first, so that nothing falls between. Whoever asked for ``after`` and gets
+        another ``seq`` has missed events that are too many or too old, and must read the state instead.
+        """
         account = await database_sync_to_async(account_get)(account_id)
-        return cls(account_id, account.event_seq)
+        stream = cls(account_id, account.event_seq)
+        if after is not None and await database_sync_to_async(_is_resumable)(account, after):
+            stream.seq, stream._behind = after, after < account.event_seq
+        return stream
 
     def take(self, event: dict[str, Any]) -> None:
         """Take in an event as it arrives; when too many wait, all are read again from the record."""
@@ -66,3 +76,12 @@ class AccountStream:
             self.seq = records[-1].account_seq or self.seq
         self._behind = len(records) == LIST_MAX
         return [event_wire(record) for record in records]
+
+
+def _is_resumable(account: Any, after: int) -> bool:
+    """Return whether every event after a position can still be told."""
+    missed = account.event_seq - after
+    if not 0 < missed <= RESUMED_EVENTS_MAX:
+        return missed == 0
+    first = account_event_list(account.account_id, after, 1)
+    return bool(first) and first[0].account_seq == after + 1

@@ -1,7 +1,6 @@
 """Account streams between processes: group names, and the relay's way to send committed events to them."""
 
 import asyncio
-import logging
 import threading
 from collections.abc import Sequence
 from decimal import Decimal
@@ -11,9 +10,7 @@ from typing import Any
 from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
 
-from apps.events.relay import EventRecord
-
-logger = logging.getLogger(__name__)
+from apps.events.relay import EventRecord, SinkUnavailable
 
 MESSAGE_TYPE = "account.event"
 SEND_TIMEOUT_S = 5.0
@@ -42,9 +39,9 @@ def _exact(value: Any) -> Any:
 
 
 def account_events_send(events: Sequence[EventRecord]) -> None:
-    """Send committed events to the sockets that follow their accounts.
+    """Send committed events to the sockets that follow their accounts; raises ``SinkUnavailable``.
 
-    What is lost here is not lost: a socket sees the gap in ``account_seq`` and reads the missing events.
+    What is lost on the way is not lost: a socket sees the gap in ``account_seq`` and reads what is missing.
     """
     addressed = [event for event in events if event.account_id]
     if not addressed:
@@ -54,7 +51,7 @@ def account_events_send(events: Sequence[EventRecord]) -> None:
         sending.result(timeout=SEND_TIMEOUT_S)
     except (RedisError, OSError, TimeoutError) as error:
         sending.cancel()
-        logger.warning("%s account events were not sent: %s", len(addressed), error)
+        raise SinkUnavailable(f"account events cannot be sent: {error}") from error
 
 
 async def _send(events: Sequence[EventRecord]) -> None:

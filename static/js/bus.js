@@ -46,7 +46,9 @@ class Bus extends EventTarget {
 
   #connect() {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(`${scheme}//${location.host}/ws/terminal`);
+    // What was missed follows the hello; a hello with another position says that the page must read anew.
+    const after = this.#accountSeq === null ? "" : `?after=${this.#accountSeq}`;
+    const socket = new WebSocket(`${scheme}//${location.host}/ws/terminal${after}`);
     this.#socket = socket;
     socket.addEventListener("open", () => this.#send(this.#subscription));
     socket.addEventListener("message", (event) => socket === this.#socket && this.#receive(event.data));

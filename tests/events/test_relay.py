@@ -6,15 +6,22 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from django.db import connection, transaction
-from django_redis import get_redis_connection
 
+from apps.events import relay as relay_module
 from apps.events.facts import EventRow, Topic
-from apps.events.models import Event, RelayCursor
-from apps.events.relay import EventRecord, Relay, ServerChanged
+from apps.events.models import RelayCursor, RelayDay
+from apps.events.relay import (
+    CursorMoved,
+    EventRecord,
+    Relay,
+    ServerChanged,
+    SinkUnavailable,
+    relay_run,
+)
+from apps.events.selectors import relay_lag_list
 from apps.events.services import event_append
-from apps.orders.subscribers import orders_view_write
-from tests.support.builders import trader_open
-from tests.support.matching import Exchange, matching_url
+from apps.primitives.failpoints import FailpointHit, failpoints_arm
+from tests.support.matching import matching_url
 
 
 def rows(*names: str) -> list[EventRow]:
@@ -100,7 +107,7 @@ def test_relay_refuses_a_restored_older_database_until_it_is_rebased(database: N
         Relay("test", lambda events: None).start()
     again = Relay("test", lambda events: None)
     again.rebase()
-    assert again.cursor.stream_epoch == 2
+    assert again.position.stream_epoch == 2
     Relay("test", lambda events: None).start()
 
 
@@ -116,22 +123,113 @@ def test_event_message_is_the_specifications(database: None) -> None:
     assert message["timestamp"].endswith("Z") and len(message["timestamp"]) == 27
 
 
-def test_active_order_view_follows_the_order_until_it_ends(exchange: Exchange) -> None:
-    ada, redis = trader_open(cash="1000.00"), get_redis_connection("default")
-    relay = Relay("view", orders_view_write)
-    order = ada.buy(5, "100.00")
-    delivered(relay, Event.objects.count())
-    key = f"order:{order.order_id}"
-    assert redis.hget(key, "status") == b"PENDING"
-    exchange.run()
-    delivered(relay, 1)
-    assert redis.hget(key, "status") == b"NEW"
-    assert redis.ttl(key) > 86_000
-    assert redis.zrange(f"user:{ada.user_id}:orders", 0, -1) == [str(order.order_id).encode()]
-    assert redis.zrange("symbol:AAPL:orders", 0, -1) == [str(order.order_id).encode()]
-    ada.cancel(order)
-    exchange.run()
+def test_crash_between_sink_and_cursor_repeats_the_events_and_counts_them_once(
+    sessions: Callable[[], "psycopg.Connection"],
+) -> None:
+    seen: list[str] = []
+    with sessions() as session:
+        append(session, "A", "B")
+    failpoints_arm("relay.after_send=raise")
+    try:
+        with pytest.raises(FailpointHit):
+            delivered(Relay("test", lambda events: seen.extend(e.event_type for e in events)), 2)
+    finally:
+        failpoints_arm("")
+    again = Relay("test", lambda events: seen.extend(e.event_type for e in events))
+    assert delivered(again, 2) == 2
+    assert seen == ["A", "B", "A", "B"]
+    assert [day.delivered for day in RelayDay.objects.filter(sink="test")] == [2]
+
+
+def test_crash_before_the_sink_tells_nothing(sessions: Callable[[], "psycopg.Connection"]) -> None:
+    seen: list[EventRecord] = []
+    with sessions() as session:
+        append(session, "A")
+    failpoints_arm("relay.before_send=raise")
+    try:
+        with pytest.raises(FailpointHit):
+            delivered(Relay("test", seen.extend), 1)
+    finally:
+        failpoints_arm("")
+    assert not seen and not RelayDay.objects.exists()
+
+
+def test_second_relay_of_a_sink_ends_itself(sessions: Callable[[], "psycopg.Connection"]) -> None:
+    first, second = Relay("test", lambda events: None), Relay("test", lambda events: None)
+    with sessions() as session:
+        append(session, "A")
+    assert delivered(first, 1) == 1
+    with pytest.raises(CursorMoved):
+        delivered(second, 1)
+
+
+def test_events_wait_while_the_sinks_other_end_is_away(
+    sessions: Callable[[], "psycopg.Connection"],
+) -> None:
+    seen: list[str] = []
+    away = iter([True, True, False])
+
+    def sink(events: list[EventRecord]) -> None:
+        if next(away):
+            raise SinkUnavailable("nobody answers")
+        seen.extend(event.event_type for event in events)
+
+    with sessions() as session:
+        append(session, "A", "B")
+    deadline = time.monotonic() + 10
+    relay_run(Relay("test", sink), lambda _: None, lambda: bool(seen) or time.monotonic() > deadline)
+    assert seen == ["A", "B"]
+
+
+def test_alarm_names_the_process_that_holds_the_relay_back(
+    sessions: Callable[[], "psycopg.Connection"],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(relay_module, "HELD_BACK_S", 0)
+    relay = Relay("test", lambda events: None)
+    assert not relay.held_back_tell()
+    with sessions() as slow, sessions() as quick:
+        append(slow, "SLOW")
+        append(quick, "QUICK")
+        quick.commit()
+        assert relay.step() == 0
+        assert relay.held_back_tell()
+        assert f"process {slow.info.backend_pid})" in caplog.text
+        [lag] = relay_lag_list()
+        assert (lag.sink, lag.waiting) == ("test", 1)
+        slow.commit()
     delivered(relay, 2)
-    assert not redis.exists(key)
-    assert not redis.zcard(f"user:{ada.user_id}:orders")
-    assert Event.objects.filter(event_type="ORDER_CANCELLED").count() == 1
+    [lag] = relay_lag_list()
+    assert (lag.waiting, lag.oldest_at) == (0, None)
+
+
+def test_rebase_delivers_what_the_former_server_wrote_under_later_transactions(
+    sessions: Callable[[], "psycopg.Connection"],
+) -> None:
+    seen: list[str] = []
+    relay = Relay("test", lambda events: seen.extend(e.event_type for e in events))
+    with sessions() as session:
+        append(session, "SEEN")
+    delivered(relay, 1)
+    with sessions() as session:
+        session.execute(
+            "INSERT INTO events (topic, event_type, user_id, data, metadata, xact_id) "
+            "VALUES ('audit-log', 'RESTORED', 1, '{}', '{}', '999999999999')"
+        )
+    assert relay.step() == 0
+    relay.rebase()
+    assert seen == ["SEEN", "RESTORED"]
+    delivered(relay, 1)
+    assert seen == ["SEEN", "RESTORED", "SEEN"], "the last minutes come again"
+    assert {day.stream_epoch: day.delivered for day in RelayDay.objects.all()} == {1: 1, 2: 1}
+
+
+def test_backlog_is_read_along_the_index_however_long_it_is(database: None) -> None:
+    parameters = {"floor": 0, "xact_id": "5", "event_id": 5, "limit": 500}
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Where the index gives the order nothing has to be sorted, however the planner is discouraged.
+        cursor.execute("SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off")
+        cursor.execute("EXPLAIN " + relay_module.EVENTS_READ_SQL, parameters)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "Merge Append" in plan and "Sort  " not in plan, plan

@@ -25,6 +25,9 @@ def test_every_task_that_beat_calls_is_registered() -> None:
         "operations.settlement_run",
         "operations.session_upkeep",
         "operations.bands_upkeep",
+        "operations.reconcile_round",
+        "operations.reconcile_night",
+        "operations.orders_view_renew",
     } <= called
     assert called <= set(app.tasks)
 
@@ -35,6 +38,8 @@ def test_tasks_run_on_an_empty_market_and_run_again(market: None) -> None:
         tasks.settlement_run_task()
         tasks.session_upkeep_task()
         tasks.bands_upkeep_task()
+        tasks.orders_view_renew_task()
+        tasks.reconcile_night_task()
     assert stray_counts() == {}
 
 

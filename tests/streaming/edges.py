@@ -99,7 +99,7 @@ def _undelivered(relay: Relay) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT EXISTS (SELECT 1 FROM events WHERE (xact_id, id) > (%s::text::xid8, %s))",
-            [str(relay.cursor.xact_id), relay.cursor.event_id],
+            [str(relay.position.xact_id), relay.position.event_id],
         )
         return bool(cursor.fetchone()[0])
 

@@ -29,10 +29,12 @@ def _login(user_id: int) -> Client:
 
 
 @contextmanager
-def _terminal(edges: Edges, client: Client, origin: str | None = None) -> Iterator[ClientConnection]:
+def _terminal(
+    edges: Edges, client: Client, origin: str | None = None, query: str = ""
+) -> Iterator[ClientConnection]:
     cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
     headers = {"Cookie": cookies, **({"Origin": origin} if origin else {})}
-    with connect(edges.ws_url + "/ws/terminal", additional_headers=headers, proxy=None) as socket:
+    with connect(edges.ws_url + "/ws/terminal" + query, additional_headers=headers, proxy=None) as socket:
         yield socket
 
 
@@ -248,3 +250,32 @@ def test_market_stream_closes_on_a_wrong_or_revoked_key(edges: Edges, ada: Api) 
         socket.send(json.dumps({"action": "auth", "key": ada.key_id, "secret": ada.secret}))
         assert json.loads(socket.recv(timeout=5))[0]["code"] == 402
         assert _close_code(socket) == 1008
+
+
+def test_client_that_comes_back_goes_on_where_it_was(
+    edges: Edges, ada: Api, grace: Api, exchange: Exchange
+) -> None:
+    client = _login(ada.trader.user_id)
+    with _terminal(edges, client) as socket:
+        seq = _read(socket, "hello")["account_seq"]
+        ada.order(qty=1, limit_price="99.00")
+        exchange.run()
+        events_relay()
+        assert _read(socket, "account", lambda f: f["seq"] is not None)["seq"] == seq + 1
+    for price in ("98.00", "97.00", "96.00"):
+        ada.order(qty=1, limit_price=price)
+        exchange.run()
+    events_relay()
+    with _terminal(edges, client, query=f"?after={seq + 1}") as socket:
+        assert _read(socket, "hello")["account_seq"] == seq + 1
+        ada.order(qty=1, limit_price="95.00")
+        exchange.run()
+        events_relay()
+        frames = [_read(socket, "account", lambda f: f["seq"] is not None) for _ in range(4)]
+        assert [frame["seq"] for frame in frames] == [seq + 2, seq + 3, seq + 4, seq + 5]
+    for nonsense in ("?after=-1", "?after=999999", "?after=x", "?after=" + "9" * 30, "?after=", "?other=1"):
+        with _terminal(edges, client, query=nonsense) as socket:
+            assert _read(socket, "hello")["account_seq"] == seq + 5
+    # A position of another account means nothing here.
+    with _terminal(edges, _login(grace.trader.user_id), query=f"?after={seq + 5}") as socket:
+        assert _read(socket, "hello")["account_seq"] != seq + 5

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 
+from apps.accounts.locks import GATE_WRITER_SQL
 from apps.operations.services.partitions import Home, ddl_transaction, homes, lock_retry
 from apps.primitives.ids import id_time
 from apps.primitives.partitions import partition_bounds, partition_create_sql, partition_name
@@ -32,6 +33,9 @@ def partitions_rehome() -> dict[str, int]:
 
 def _day_rehome(home: Home) -> tuple[str, int] | None:
     with ddl_transaction(home) as cursor:
+        if home.alias == "owner":
+            # A batch that has begun would look for the rows where its snapshot does not show them.
+            cursor.execute(GATE_WRITER_SQL)
         cursor.execute(f"LOCK TABLE {home.default_name} IN ACCESS EXCLUSIVE MODE")
         cursor.execute(f"SELECT min({home.table.key}) FROM {home.default_name}")
         lowest = cursor.fetchone()[0]

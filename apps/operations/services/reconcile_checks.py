@@ -1,27 +1,48 @@
-"""What must hold in the books, each as one query that returns the rows which break it."""
+"""What must hold in money, shares and orders, each as one query that returns the rows which break it."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reads(StrEnum):
+    """What a check's query costs, and so how often it can run."""
+
+    LIVE = "LIVE"
+    """Small tables only, and the open orders."""
+
+    WINDOW = "WINDOW"
+    """All of history, or only what came after an id."""
+
+    HISTORY = "HISTORY"
+    """All of history, whatever is asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One invariant: its name, what it says, and the query that finds what contradicts it."""
+    """One invariant: its name, what it says, and the query that finds what contradicts it.
+
+    A query with a window may use ``low``, the first id it looks at, and ``edge``, ten minutes before it:
+    what was written beside a row has an id near the row's.
+    """
 
     name: str
     title: str
     sql: str
+    reads: Reads = Reads.HISTORY
 
 
 _LIVE = "('PENDING', 'HELD', 'NEW', 'PARTIALLY_FILLED')"
 
-CHECKS: tuple[Check, ...] = (
+BOOK_CHECKS: tuple[Check, ...] = (
     Check(
         "I1.entries",
         "the lines of every journal entry sum to zero per currency",
         """
         SELECT entry_id, currency, sum(amount) AS total, count(*) AS lines
-        FROM transactions GROUP BY entry_id, currency HAVING sum(amount) <> 0 OR count(*) < 2
+        FROM transactions WHERE entry_id >= %(low)s AND transaction_id >= %(edge)s
+        GROUP BY entry_id, currency HAVING sum(amount) <> 0 OR count(*) < 2
         """,
+        Reads.WINDOW,
     ),
     Check(
         "I1.cash",
@@ -47,7 +68,7 @@ CHECKS: tuple[Check, ...] = (
                 SELECT seller_account_id, trade_value, settl_date, settlement_status FROM trades
                 UNION ALL
                 SELECT account_id, -amount, settl_date, 'SETTLED' FROM settlement_steps
-                WHERE step LIKE 'CASH%'
+                WHERE step LIKE 'CASH%%'
             ) AS sides
             WHERE settlement_status IN ('PENDING', 'SETTLED') AND settl_date IN (
                 SELECT settl_date FROM trades WHERE settlement_status = 'PENDING')
@@ -89,6 +110,7 @@ CHECKS: tuple[Check, ...] = (
         FROM live_orders l LEFT JOIN positions p USING (account_id, symbol)
         GROUP BY account_id, symbol HAVING sum(l.held_shares) > max(coalesce(p.quantity, 0))
         """,
+        Reads.LIVE,
     ),
     Check(
         "I3.cash",
@@ -100,6 +122,7 @@ CHECKS: tuple[Check, ...] = (
         GROUP BY a.account_id, a.cash_balance
         HAVING a.cash_balance < 0 OR a.cash_balance < coalesce(sum(l.held_cash), 0)
         """,
+        Reads.LIVE,
     ),
     Check(
         "I3.shares",
@@ -111,6 +134,7 @@ CHECKS: tuple[Check, ...] = (
         SELECT 'hold', account_id, symbol, least(remaining, held_cash, held_shares) FROM live_orders
         WHERE remaining <= 0 OR held_cash < 0 OR held_shares < 0
         """,
+        Reads.LIVE,
     ),
     Check(
         "I4.fills",
@@ -118,26 +142,31 @@ CHECKS: tuple[Check, ...] = (
         """
         SELECT order_id, o.quantity, o.filled_quantity, coalesce(f.quantity, 0) AS traded_quantity,
                o.filled_value, coalesce(f.value, 0) AS traded_value
-        FROM orders o FULL JOIN (
+        FROM (SELECT * FROM orders WHERE order_id >= %(low)s) AS o FULL JOIN (
             SELECT order_id, sum(quantity) AS quantity, sum(price * quantity) AS value FROM (
                 SELECT buy_order_id AS order_id, price, quantity FROM trades
-                UNION ALL SELECT sell_order_id, price, quantity FROM trades) AS sides
+                WHERE trade_id >= %(edge)s AND buy_order_id >= %(low)s
+                UNION ALL SELECT sell_order_id, price, quantity FROM trades
+                WHERE trade_id >= %(edge)s AND sell_order_id >= %(low)s) AS sides
             GROUP BY order_id) AS f USING (order_id)
         WHERE o.order_id IS NULL OR o.filled_quantity > o.quantity
            OR o.filled_quantity <> coalesce(f.quantity, 0) OR o.filled_value <> coalesce(f.value, 0)
         """,
+        Reads.WINDOW,
     ),
     Check(
         "I4.live",
         "exactly the live orders have a hold (or a replacement that is still queued)",
         f"""
         SELECT order_id, o.status AS order_status, l.status AS hold_status
-        FROM (SELECT order_id, status FROM orders WHERE status IN {_LIVE}) AS o
-        FULL JOIN live_orders l USING (order_id)
+        FROM (SELECT order_id, status FROM orders
+              WHERE status IN {_LIVE} AND order_id >= %(low)s) AS o
+        FULL JOIN (SELECT order_id, status FROM live_orders WHERE order_id >= %(low)s) AS l USING (order_id)
         WHERE (o.order_id IS NULL OR l.order_id IS NULL) AND NOT EXISTS (
             SELECT 1 FROM order_commands c
             WHERE c.order_id = l.order_id AND c.kind = 'REPLACE' AND o.order_id IS NULL)
         """,
+        Reads.WINDOW,
     ),
     Check(
         "I4.holds",
@@ -153,6 +182,7 @@ CHECKS: tuple[Check, ...] = (
            OR (l.status <> 'HELD' AND l.held_shares <> CASE WHEN o.side = 'SELL' THEN l.remaining ELSE 0 END)
            OR (o.side = 'BUY' AND l.hold_price < coalesce(o.price, o.collar_price))
         """,
+        Reads.LIVE,
     ),
     Check(
         "I4.legs",
@@ -169,6 +199,7 @@ CHECKS: tuple[Check, ...] = (
                 WHERE t.group_id = l.group_id AND p.leg = 'TAKE_PROFIT') THEN 0
             ELSE coalesce(e.bought, 0) END
         """,
+        Reads.LIVE,
     ),
     Check(
         "I4.groups",
@@ -195,88 +226,6 @@ CHECKS: tuple[Check, ...] = (
                AND CASE WHEN o.triggered_at IS NULL THEN mates.profits > 0 AND mates.withdrawals = 0
                         ELSE mates.withdrawals = 0 END)
         """,
-    ),
-    Check(
-        "I7.ledger",
-        "every trade has exactly its two ledger lines, of its value, on its two accounts",
-        """
-        SELECT trade_id, t.trade_value, l.lines, l.bought, l.sold
-        FROM trades t FULL JOIN (
-            SELECT reference_id AS trade_id, count(*) AS lines,
-                   sum(amount) FILTER (WHERE transaction_type = 'TRADE_BUY') AS bought,
-                   sum(amount) FILTER (WHERE transaction_type = 'TRADE_SELL') AS sold,
-                   max(account_id) FILTER (WHERE transaction_type = 'TRADE_BUY') AS buyer_account_id,
-                   max(account_id) FILTER (WHERE transaction_type = 'TRADE_SELL') AS seller_account_id
-            FROM transactions WHERE transaction_type IN ('TRADE_BUY', 'TRADE_SELL')
-            GROUP BY reference_id) AS l USING (trade_id)
-        WHERE t.trade_id IS NULL OR l.lines IS DISTINCT FROM 2
-           OR l.bought IS DISTINCT FROM -t.trade_value OR l.sold IS DISTINCT FROM t.trade_value
-           OR l.buyer_account_id <> t.buyer_account_id OR l.seller_account_id <> t.seller_account_id
-        """,
-    ),
-    Check(
-        "I7.events",
-        "every trade has exactly two TRADE_EXECUTED events, one a side",
-        """
-        SELECT trade_id, e.events, e.sides
-        FROM trades t FULL JOIN (
-            SELECT (data ->> 'trade_id')::bigint AS trade_id, count(*) AS events,
-                   count(DISTINCT data ->> 'side') AS sides
-            FROM events WHERE topic = 'trades-events' AND event_type = 'TRADE_EXECUTED'
-            GROUP BY 1) AS e USING (trade_id)
-        WHERE t.trade_id IS NULL OR e.events IS DISTINCT FROM 2 OR e.sides <> 2
-        """,
-    ),
-    Check(
-        "I7.executions",
-        "no execution (matching partition, sequence, n) was booked twice",
-        """
-        SELECT matching_partition, match_seq, match_n, count(*) AS trades
-        FROM trades GROUP BY matching_partition, match_seq, match_n HAVING count(*) > 1
-        """,
-    ),
-    Check(
-        "I7.journal",
-        "every trade's sequence is in the journal, and the journal has no gap up to its leader's sequence",
-        """
-        SELECT 'trade' AS what, t.matching_partition, t.match_seq AS seq
-        FROM trades t LEFT JOIN matching_journal j
-          ON j.matching_partition = t.matching_partition AND j.seq = t.match_seq
-        WHERE j.seq IS NULL
-        UNION ALL
-        SELECT 'journal', l.matching_partition, l.seq
-        FROM matching_leader l LEFT JOIN (
-            SELECT matching_partition, count(*) AS records, max(seq) AS seq, min(seq) AS first
-            FROM matching_journal GROUP BY matching_partition) AS j USING (matching_partition)
-        WHERE coalesce(j.records, 0) <> l.seq OR coalesce(j.seq, 0) <> l.seq
-        """,
-    ),
-    Check(
-        "I8.crossed",
-        "no book that trades is crossed",
-        """
-        SELECT l.symbol, max(o.price) FILTER (WHERE o.side = 'BUY') AS best_bid,
-               min(o.price) FILTER (WHERE o.side = 'SELL') AS best_ask
-        FROM live_orders l JOIN orders o USING (order_id) JOIN instruments i ON i.symbol = l.symbol
-        LEFT JOIN book_sessions s ON s.symbol = l.symbol
-        WHERE l.status IN ('NEW', 'PARTIALLY_FILLED') AND o.time_in_force NOT IN ('OPG', 'CLS')
-          AND (o.order_type = 'LIMIT' OR (o.order_type = 'STOP_LIMIT' AND o.triggered_at IS NOT NULL))
-          AND NOT i.halted AND coalesce(s.phase, 'CONTINUOUS') = 'CONTINUOUS'
-          AND NOT EXISTS (SELECT 1 FROM order_commands c WHERE c.symbol = l.symbol AND c.kind = 'PHASE')
-        GROUP BY l.symbol
-        HAVING max(o.price) FILTER (WHERE o.side = 'BUY') >= min(o.price) FILTER (WHERE o.side = 'SELL')
-        """,
-    ),
-    Check(
-        "I8.resting",
-        "what the engine keeps may wait there: limit orders, stops that were not triggered, auction orders",
-        """
-        SELECT o.order_id, l.symbol, l.status, o.order_type, o.time_in_force
-        FROM live_orders l JOIN orders o USING (order_id)
-        WHERE l.status IN ('NEW', 'PARTIALLY_FILLED')
-          AND (coalesce(o.price, o.collar_price) IS NULL OR o.time_in_force IN ('IOC', 'FOK')
-               OR (o.order_type = 'MARKET' AND o.time_in_force NOT IN ('OPG', 'CLS'))
-               OR (o.order_type IN ('STOP', 'TRAIL') AND o.triggered_at IS NOT NULL))
-        """,
+        Reads.LIVE,
     ),
 )

@@ -1,16 +1,18 @@
 """The market-data book against the open orders: the published depth must be what the database knows."""
 
 import time
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import orjson
 from django.db import connections
 from django_redis import get_redis_connection
+from redis.exceptions import RedisError
 
 from apps.instruments.models import Instrument
 from apps.marketdata.tape import DEPTH_LEVELS, tape_key
-from apps.operations.services.reconcile import ALIAS, Result
+from apps.operations.services.reconcile import ALIAS, Result, comparison
 
 NAME = "I8.depth"
 TITLE = "the published depth of every book is that of its open orders"
@@ -33,11 +35,12 @@ Levels = list[tuple[Decimal, int]]
 
 def depth_reconcile() -> Result:
     """Compare every book's published depth with its open orders; Redis is read, never trusted."""
-    started = time.monotonic()
+    return comparison(NAME, TITLE, _differences, RedisError)
+
+
+def _differences() -> Iterator[dict[str, Any]]:
     symbols = list(Instrument.objects.using(ALIAS).order_by("symbol").values_list("symbol", flat=True))
-    broken = [row for row in map(_symbol_compare, symbols) if row is not None]
-    duration_ms = round((time.monotonic() - started) * 1000)
-    return Result(name=NAME, title=TITLE, duration_ms=duration_ms, broken=broken)
+    return (row for row in map(_symbol_compare, symbols) if row is not None)
 
 
 def _symbol_compare(symbol: str) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import orjson
 from channels.db import database_sync_to_async
@@ -38,6 +38,7 @@ from apps.streaming.groups import account_group
 
 SYMBOLS_MAX = 200
 SYMBOL_LENGTH_MAX = 10
+SEQ_DIGITS_MAX = 19
 TRADES_WAITING_MAX = 1_000
 HEARTBEAT_S = 1.0
 VERIFY_EVERY_BEATS = 15
@@ -48,7 +49,12 @@ CLOSE_SIGNED_OUT, CLOSE_NOT_ALLOWED = 4401, 4403
 
 
 class TerminalConsumer(LiveSocket):
-    """``/ws/terminal``, for a signed-in trader's browser."""
+    """``/ws/terminal``, for a signed-in trader's browser.
+
+    With ``?after=<seq>``, the last ``account_seq`` it has seen, a client that comes back gets exactly what it
+    missed: ``hello`` repeats that position, and the events follow. A ``hello`` with another position says
+    that they are too many or too old, and that the client must read the state.
+    """
 
     channel_layer_alias = "default"
 
@@ -87,7 +93,7 @@ class TerminalConsumer(LiveSocket):
             return
         self.groups = [account_group(account_id)]
         self.feed = feed()
-        self.stream = await AccountStream.begin(account_id)
+        self.stream = await AccountStream.begin(account_id, _resumed_after(self.scope))
         hello = Hello(type="hello", account_seq=self.stream.seq, server_time=iso(utc_now()))
         self.put(orjson.dumps(hello).decode())
         self.writer_start()
@@ -199,6 +205,12 @@ class TerminalConsumer(LiveSocket):
                 type="heartbeat", seq=seq, server_time=iso(utc_now()), feed_age_ms=self.feed.age_ms()
             )
             self.put(orjson.dumps(beat).decode())
+
+
+def _resumed_after(scope: dict[str, Any]) -> int | None:
+    """Return the position that a client asks to go on from, ``?after=…``; None for none that can be one."""
+    given = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("after", [""])[0]
+    return int(given) if given.isascii() and given.isdigit() and len(given) < SEQ_DIGITS_MAX else None
 
 
 def _is_symbol(value: Any) -> bool:

@@ -37,5 +37,18 @@ def celery_settings(env: Environment) -> dict[str, Any]:
                 "task": "operations.bands_upkeep",
                 "schedule": 5.0,
             },
+            "reconcile-round": {
+                "task": "operations.reconcile_round",
+                "schedule": 60.0,
+                "options": {"expires": 50},
+            },
+            "reconcile-night": {
+                "task": "operations.reconcile_night",
+                "schedule": crontab(hour=7, minute=10),
+            },
+            "orders-view-renew": {
+                "task": "operations.orders_view_renew",
+                "schedule": crontab(hour="*/8", minute=40),
+            },
         },
     }
