@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
+
+from apps.primitives.literals import array_text, copy_field, copy_text, copy_write
 
 ZERO = Decimal("0.00")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of a journal entry, in dollars and cents; ``balance_after`` is None for house accounts."""
 
     entry_id: int
@@ -24,10 +25,11 @@ class Line:
     created_at: datetime
 
 
-_COLUMNS = (
-    "entry_id, account_id, user_id, transaction_type, amount, balance_after, reference_id, "
-    "description, created_at"
-)
+LINES_SQL = """
+COPY transactions (entry_id, account_id, user_id, transaction_type, amount, balance_after, reference_id,
+                   description, created_at)
+FROM STDIN
+"""
 
 
 class Unbalanced(RuntimeError):
@@ -48,21 +50,13 @@ def entries_post(cursor: Any, lines: Sequence[Line]) -> None:
         raise Unbalanced(f"journal entries that do not sum to zero: {wrong}")
     if not lines:
         return
-    with cursor.copy(f"COPY transactions ({_COLUMNS}) FROM STDIN") as copy:
-        for line in lines:
-            copy.write_row(
-                (
-                    line.entry_id,
-                    line.account_id,
-                    line.user_id,
-                    line.transaction_type,
-                    line.amount,
-                    line.balance_after,
-                    line.reference_id,
-                    line.description,
-                    line.created_at,
-                )
-            )
+    copy_write(cursor, LINES_SQL, [_line_text(line) for line in lines])
+
+
+def _line_text(line: Line) -> str:
+    entry_id, account_id, user_id, kind, amount, after, reference, description, created_at = line
+    figures = f"{amount}\t{copy_field(after)}\t{copy_field(reference)}"
+    return f"{entry_id}\t{account_id}\t{user_id}\t{kind}\t{figures}\t{copy_text(description)}\t{created_at}\n"
 
 
 @dataclass(slots=True)
@@ -92,12 +86,12 @@ class BalanceState:
         return max(self.cash_balance, ZERO)
 
 
-_READ_SQL = """
+BALANCES_READ_SQL = """
 SELECT account_id, user_id, account_type, version, cash_balance, unsettled_cash, event_seq
-FROM accounts WHERE account_id = ANY(%s) ORDER BY account_id
+FROM accounts WHERE account_id = ANY(%s::bigint[]) ORDER BY account_id
 """
 
-_WRITE_SQL = """
+BALANCES_WRITE_SQL = """
 UPDATE accounts AS a SET
     cash_balance = v.cash_balance, unsettled_cash = v.unsettled_cash, buying_power = v.buying_power,
     event_seq = v.event_seq, version = a.version + 1, updated_at = clock_timestamp()
@@ -112,7 +106,7 @@ def balances_read(
 ) -> dict[int, BalanceState]:
     """Return accounts' figures and versions; ``for_update`` locks the rows in key order."""
     lock = " FOR NO KEY UPDATE" if for_update else ""
-    cursor.execute(_READ_SQL + lock, [sorted(set(account_ids))])
+    cursor.execute(BALANCES_READ_SQL + lock, [array_text(sorted(set(account_ids)))])
     return {row[0]: BalanceState(*row) for row in cursor.fetchall()}
 
 
@@ -124,6 +118,6 @@ def balances_write(cursor: Any, states: Sequence[BalanceState]) -> None:
         (s.account_id, s.version, s.cash_balance, s.unsettled_cash, s.buying_power, s.event_seq)
         for s in sorted(states, key=lambda s: s.account_id)
     ]
-    cursor.execute(_WRITE_SQL, [list(column) for column in zip(*rows, strict=True)])
+    cursor.execute(BALANCES_WRITE_SQL, [array_text(column) for column in zip(*rows, strict=True)])
     if cursor.rowcount != len(rows):
         raise VersionMismatch(f"{len(rows) - cursor.rowcount} of {len(rows)} accounts changed meanwhile")

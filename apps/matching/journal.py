@@ -3,8 +3,15 @@
 from typing import Any
 
 from apps.matching.messages import SETTING_KINDS, Batch
+from apps.primitives.literals import copy_text, copy_write
 
-_COLUMNS = "matching_partition, seq, epoch, command_id, kind, symbol, order_id, record, recorded_at"
+QUARANTINE = "QUARANTINE"
+"""The kind under which a command is kept that the engine refused untried: it set nothing in any book."""
+
+JOURNAL_SQL = """
+COPY matching_journal (matching_partition, seq, epoch, command_id, kind, symbol, order_id, record,
+                       recorded_at) FROM STDIN
+"""
 
 # One look at the index for each book and kind, however many commands there have been.
 _SETTINGS_SQL = """
@@ -31,20 +38,17 @@ def books_settings(cursor: Any, matching_partition: int) -> list[bytes]:
 
 def journal_append(cursor: Any, batch: Batch) -> None:
     """Write the batch's commands inside its booking transaction; the key makes a second leader an error."""
-    size = batch.records.dtype.itemsize
-    raw = batch.records.tobytes()
-    with cursor.copy(f"COPY matching_journal ({_COLUMNS}) FROM STDIN") as copy:
-        for index, command in enumerate(batch.commands):
-            copy.write_row(
-                (
-                    batch.matching_partition,
-                    batch.first_seq + index,
-                    batch.epoch,
-                    command.command_id,
-                    command.kind,
-                    command.symbol,
-                    command.order_id or command.orig_order_id,
-                    raw[index * size : (index + 1) * size],
-                    batch.transact_time,
-                )
-            )
+    digits = 2 * batch.records.dtype.itemsize
+    raw = batch.records.tobytes().hex()
+    lines = [
+        f"{batch.matching_partition}\t{seq}\t{batch.epoch}\t{c.command_id}\t"
+        f"{QUARANTINE if batch.is_quarantined else c.kind}\t{copy_text(c.symbol)}\t"
+        f"{c.order_id or c.orig_order_id}\t\\\\x{raw[at : at + digits]}\t{batch.transact_time}\n"
+        for seq, at, c in zip(
+            range(batch.first_seq, batch.last_seq + 1),
+            range(0, len(raw), digits),
+            batch.commands,
+            strict=True,
+        )
+    ]
+    copy_write(cursor, JOURNAL_SQL, lines)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
+from apps.events.facts import json_text
 from apps.orders.lifecycle import status_change
 from apps.primitives.clock import iso
 from apps.primitives.fix import LIVE_STATUSES, OrderClass, OrdStatus
@@ -50,6 +50,7 @@ class OrderState:
     trigger_price: Decimal | None = None
     reserved: int = 0
     is_new_row: bool = field(default=False, kw_only=True)
+    _fixed_json: str = field(default="", init=False, repr=False)
 
     @property
     def is_live(self) -> bool:
@@ -106,32 +107,39 @@ class OrderState:
         self.status = status_change(self.status, status)
         self.reason = reason
 
-    def facts(self) -> dict[str, Any]:
-        """Return the order as events tell it: ids as text, since they exceed 2^53."""
-        return {
-            "order_id": str(self.order_id),
-            "client_order_id": self.client_order_id,
-            "account_id": self.account_id,
-            "symbol": self.symbol,
-            "side": self.side,
-            "order_type": self.order_type,
-            "time_in_force": self.time_in_force,
-            "price": self.price,
-            "stop_price": self.stop_price,
-            "trail_amount": self.trail_amount,
-            "trail_percent": self.trail_percent,
-            "high_water_mark": self.high_water_mark,
-            "triggered_at": iso(self.triggered_at) if self.triggered_at else None,
-            "order_class": self.order_class,
-            "group_id": str(self.group_id) if self.group_id else None,
-            "leg": self.leg,
-            "quantity": self.quantity,
-            "filled_quantity": self.filled_quantity,
-            "average_price": self.average_price,
-            "status": self.status.value,
-            "reason": self.reason,
-            "replaces": str(self.replaces) if self.replaces else None,
-            "replaced_by": str(self.replaced_by) if self.replaced_by else None,
-            "created_at": iso(self.created_at),
-            "expires_at": iso(self.expires_at) if self.expires_at else None,
-        }
+    def facts_json(self) -> str:
+        """Return the order as events tell it, in JSON: ids as text, since they exceed 2^53."""
+        if not self._fixed_json:
+            self._fixed_json = self._fixed_facts_json()
+        average = self.average_price
+        return (
+            f'{{{self._fixed_json},"stop_price":{_number(self.stop_price)},'
+            f'"high_water_mark":{_number(self.high_water_mark)},"triggered_at":{_instant(self.triggered_at)},'
+            f'"quantity":{self.quantity},"filled_quantity":{self.filled_quantity},'
+            f'"average_price":{_number(average)},"status":"{self.status.value}","reason":{_word(self.reason)},'
+            f'"replaced_by":{_word(self.replaced_by)},"expires_at":{_instant(self.expires_at)}}}'
+        )
+
+    def _fixed_facts_json(self) -> str:
+        """Return what no batch changes of an order; an order is told of several times in one."""
+        return (
+            f'"order_id":"{self.order_id}","client_order_id":{json_text(self.client_order_id)},'
+            f'"account_id":{self.account_id},"symbol":{json_text(self.symbol)},"side":"{self.side}",'
+            f'"order_type":"{self.order_type}","time_in_force":"{self.time_in_force}",'
+            f'"price":{_number(self.price)},"trail_amount":{_number(self.trail_amount)},'
+            f'"trail_percent":{_number(self.trail_percent)},"order_class":"{self.order_class}",'
+            f'"group_id":{_word(self.group_id)},"leg":{_word(self.leg)},"replaces":{_word(self.replaces)},'
+            f'"created_at":"{iso(self.created_at)}"'
+        )
+
+
+def _number(value: Decimal | None) -> str:
+    return "null" if value is None else format(value, "f")
+
+
+def _word(value: object) -> str:
+    return "null" if value is None else f'"{value}"'
+
+
+def _instant(value: datetime | None) -> str:
+    return "null" if value is None else f'"{iso(value)}"'

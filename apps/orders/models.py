@@ -7,7 +7,7 @@ from apps.events.models import NextId
 from apps.primitives.fix import Leg, OrderClass, OrderType, OrdStatus, Side, TimeInForce
 from apps.primitives.partitions import PartitionedTable
 
-PARTITIONED = [PartitionedTable("orders", "order_id", fillfactor=60)]
+PARTITIONED = [PartitionedTable("orders", "order_id", fillfactor=50)]
 
 
 def _choices(kind: type) -> list[tuple[str, str]]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from apps.primitives.money import cost_average
+from apps.primitives.literals import array_text
+from apps.primitives.money import CENT, cost_average
 
 ZERO = Decimal("0.00")
 
@@ -30,19 +31,19 @@ class PositionState:
     def sell(self, quantity: int, value: Decimal) -> None:
         """Take shares away for ``value``; the average cost stays, the difference is realised."""
         assert quantity <= self.quantity, f"account {self.account_id} would be short of {self.symbol}"
-        self.realized_pnl += (value - self.average_cost * quantity).quantize(Decimal("0.01"))
+        self.realized_pnl += (value - self.average_cost * quantity).quantize(CENT)
         self.quantity -= quantity
         if self.quantity == 0:
             self.average_cost = Decimal("0.0000")
 
 
-_READ_SQL = """
+POSITIONS_READ_SQL = """
 SELECT p.account_id, p.user_id, p.symbol, p.quantity, p.average_cost, p.realized_pnl
 FROM unnest(%s::bigint[], %s::text[]) AS k (account_id, symbol)
 JOIN positions p ON p.account_id = k.account_id AND p.symbol = k.symbol
 """
 
-_WRITE_SQL = """
+POSITIONS_WRITE_SQL = """
 INSERT INTO positions (account_id, user_id, symbol, quantity, average_cost, realized_pnl, updated_at)
 SELECT v.*, clock_timestamp()
 FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::numeric[], %s::numeric[]) AS v
@@ -57,7 +58,7 @@ def positions_read(cursor: Any, keys: Iterable[tuple[int, str]]) -> dict[tuple[i
     wanted = list(keys)
     if not wanted:
         return {}
-    cursor.execute(_READ_SQL, [[k[0] for k in wanted], [k[1] for k in wanted]])
+    cursor.execute(POSITIONS_READ_SQL, [array_text(column) for column in zip(*wanted, strict=True)])
     return {(row[0], row[2]): PositionState(*row) for row in cursor.fetchall()}
 
 
@@ -66,4 +67,4 @@ def positions_apply(cursor: Any, states: Sequence[PositionState]) -> None:
     if not states:
         return
     rows = [(s.account_id, s.user_id, s.symbol, s.quantity, s.average_cost, s.realized_pnl) for s in states]
-    cursor.execute(_WRITE_SQL, [list(column) for column in zip(*rows, strict=True)])
+    cursor.execute(POSITIONS_WRITE_SQL, [array_text(column) for column in zip(*rows, strict=True)])

@@ -1,16 +1,13 @@
 """Booking: a trade is wholly executed or not at all, on both sides."""
 
-import threading
 from decimal import Decimal
 
-import psycopg
 import pytest
 from django.db import connection
 
 from apps.events.facts import SYSTEM
 from apps.events.models import Event
 from apps.ledger.models import Transaction
-from apps.matching.leader import leadership_acquire
 from apps.matching.models import MatchingJournal, MatchingLeader, OrderCommand
 from apps.operations.services.controls import symbol_halt, symbol_resume
 from apps.orders.intents import ReplaceIntent
@@ -20,7 +17,7 @@ from apps.primitives.errors import Invalid, Refused
 from apps.primitives.fix import TimeInForce
 from apps.trades.models import Trade
 from tests.support.builders import trader_open
-from tests.support.matching import Exchange, matching_url
+from tests.support.matching import Exchange
 
 
 def test_market_buy_takes_the_resting_offer_and_both_books_agree(exchange: Exchange) -> None:
@@ -303,22 +300,3 @@ def test_facts_of_a_trade_cannot_be_changed(exchange: Exchange, change: str) -> 
     exchange.run()
     with pytest.raises(Exception, match="never change"), connection.cursor() as cursor:
         cursor.execute(f"UPDATE trades SET {change}")
-
-
-def test_second_leader_waits_until_the_first_session_ends_and_holds_no_dead_rows(exchange: Exchange) -> None:
-    standing_by = threading.Event()
-    with psycopg.connect(matching_url(), autocommit=True) as rival:
-        outcome: list[object] = []
-        thread = threading.Thread(target=lambda: outcome.append(leadership_acquire(rival, 0)))
-        thread.start()
-        assert not standing_by.wait(0.2)
-        assert not outcome, "two leaders at once"
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT backend_xmin FROM pg_stat_activity WHERE pid = %s", [rival.info.backend_pid]
-            )
-            assert cursor.fetchone() == (None,), "a standby's snapshot would keep every dead row of the queue"
-        exchange.connection.close()
-        thread.join(timeout=5)
-    assert outcome
-    assert MatchingLeader.objects.get().epoch == 2

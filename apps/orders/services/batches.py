@@ -7,19 +7,37 @@ from typing import Any
 
 from apps.orders.executions import OrderState
 from apps.primitives.fix import OrdStatus
+from apps.primitives.literals import array_text
 
-_READ_SQL = """
-SELECT o.order_id, o.user_id, o.account_id, o.client_order_id, o.symbol, o.side, o.order_type,
+_COLUMNS = """
+       o.order_id, o.user_id, o.account_id, o.client_order_id, o.symbol, o.side, o.order_type,
        o.time_in_force, o.price, o.collar_price, o.quantity, o.filled_quantity, o.filled_value, o.status,
        o.reason, o.replaces, o.replaced_by, o.created_at, o.expires_at, o.stop_price, o.trail_amount,
-       o.trail_percent, o.high_water_mark, o.triggered_at, o.order_class, o.group_id, o.leg,
-       coalesce(l.hold_price, 0), coalesce(l.priority, 0), l.trigger_price,
-       CASE WHEN l.status = 'HELD' THEN l.held_shares ELSE 0 END
-FROM orders o LEFT JOIN live_orders l ON l.order_id = o.order_id
-WHERE o.order_id = ANY(%s)
+       o.trail_percent, o.high_water_mark, o.triggered_at, o.order_class, o.group_id, o.leg
 """
 
-_UPDATE_SQL = """
+ORDERS_READ_SQL = f"""
+SELECT {_COLUMNS},
+       coalesce(l.hold_price, 0), coalesce(l.priority, 0), l.trigger_price,
+       CASE WHEN l.status = 'HELD' THEN l.held_shares ELSE 0 END
+FROM orders o
+LEFT JOIN live_orders l ON l.order_id = o.order_id AND l.order_id = ANY(%(ids)s::bigint[])
+WHERE o.order_id = ANY(%(ids)s::bigint[])
+"""
+
+ORDERS_ACCEPT_SQL = f"""
+UPDATE orders AS o SET status = 'NEW', updated_at = %s
+WHERE o.order_id = ANY(%s::bigint[]) AND o.status = 'PENDING' AND o.group_id IS NULL
+RETURNING {_COLUMNS}
+"""
+
+HOLDS_ACCEPT_SQL = """
+UPDATE live_orders AS l SET status = 'NEW', priority = v.priority
+FROM unnest(%(ids)s::bigint[], %(priorities)s::bigint[]) AS v (order_id, priority)
+WHERE l.order_id = v.order_id AND l.order_id = ANY(%(ids)s::bigint[])
+"""
+
+ORDERS_UPDATE_SQL = """
 UPDATE orders AS o SET
     status = v.status, filled_quantity = v.filled_quantity, filled_value = v.filled_value,
     reason = v.reason, replaced_by = v.replaced_by, quantity = v.quantity, stop_price = v.stop_price,
@@ -34,7 +52,7 @@ FROM unnest(%(ids)s::bigint[], %(statuses)s::text[], %(filled)s::int[], %(values
             %(expiries)s::timestamptz[])
      AS v (order_id, status, filled_quantity, filled_value, reason, replaced_by, live, quantity, stop_price,
            high_water_mark, triggered_at, expires_at)
-WHERE o.order_id = v.order_id AND o.order_id = ANY(%(ids)s)
+WHERE o.order_id = v.order_id AND o.order_id = ANY(%(ids)s::bigint[])
 """
 
 _INSERT_COLUMNS = (
@@ -44,19 +62,21 @@ _INSERT_COLUMNS = (
     "trail_percent, high_water_mark, triggered_at, order_class, group_id, leg"
 )
 
-_HOLD_UPDATE_SQL = """
+HOLDS_UPDATE_SQL = """
 UPDATE live_orders AS l SET
     status = v.status, remaining = v.remaining, hold_price = v.hold_price, held_cash = v.held_cash,
     held_shares = v.held_shares, priority = v.priority, trigger_price = v.trigger_price
 FROM unnest(%s::bigint[], %s::text[], %s::int[], %s::numeric[], %s::numeric[], %s::int[], %s::bigint[],
             %s::numeric[])
      AS v (order_id, status, remaining, hold_price, held_cash, held_shares, priority, trigger_price)
-WHERE l.order_id = v.order_id
+WHERE l.order_id = v.order_id AND l.order_id = ANY(%s::bigint[])
 """
+
+HOLDS_DELETE_SQL = "DELETE FROM live_orders WHERE order_id = ANY(%s::bigint[])"
 
 # Only live members matter: what a group did before is in how these stand. The armed ones are looked up symbol
 # by symbol, from the lowest trade upwards, however many listen.
-_MEMBERS_SQL = """
+MEMBERS_SQL = """
 SELECT order_id, group_id FROM live_orders
 WHERE group_id = ANY(%(groups)s::bigint[] || ARRAY(
     SELECT armed.group_id FROM unnest(%(symbols)s::text[], %(lows)s::numeric[]) AS v (symbol, low)
@@ -68,12 +88,32 @@ WHERE group_id = ANY(%(groups)s::bigint[] || ARRAY(
 
 def orders_read(cursor: Any, order_ids: Sequence[int]) -> dict[int, OrderState]:
     """Return orders by id with their holds, as the batch finds them."""
-    cursor.execute(_READ_SQL, (list(order_ids),))
+    cursor.execute(ORDERS_READ_SQL, {"ids": array_text(order_ids)})
+    return _states(cursor)
+
+
+def orders_accept(cursor: Any, priorities: Mapping[int, int], now: datetime) -> dict[int, OrderState]:
+    """Write and return the orders that the batch accepts and does nothing else to; it says their priorities.
+
+    One statement reads and writes them, since what becomes of them is known. Orders of groups are left out:
+    what follows from their acceptance takes more than this.
+    """
+    if not priorities:
+        return {}
+    cursor.execute(ORDERS_ACCEPT_SQL, (now, array_text(priorities)))
+    found = _states(cursor)
+    if found:
+        places = array_text([priorities[order_id] for order_id in found])
+        cursor.execute(HOLDS_ACCEPT_SQL, {"ids": array_text(found), "priorities": places})
+        assert cursor.rowcount == len(found), "an order that was accepted has no hold"
+    return found
+
+
+def _states(cursor: Any) -> dict[int, OrderState]:
     found = {}
     for row in cursor.fetchall():
-        state = OrderState(*row)
+        state = found[row[0]] = OrderState(*row)
         state.status = OrdStatus(state.status)
-        found[state.order_id] = state
     return found
 
 
@@ -84,7 +124,7 @@ def group_members_read(
     if not group_ids and not lows:
         return {}
     values = {"groups": list(group_ids), "symbols": list(lows), "lows": list(lows.values())}
-    cursor.execute(_MEMBERS_SQL, values)
+    cursor.execute(MEMBERS_SQL, values)
     return dict(cursor.fetchall())
 
 
@@ -95,21 +135,21 @@ def orders_write(cursor: Any, states: Sequence[OrderState], partition: int, now:
     if not changed:
         return
     cursor.execute(
-        _UPDATE_SQL,
+        ORDERS_UPDATE_SQL,
         {
             "now": now,
-            "ids": [s.order_id for s in changed],
-            "statuses": [s.status.value for s in changed],
-            "filled": [s.filled_quantity for s in changed],
-            "values": [s.filled_value for s in changed],
-            "reasons": [s.reason for s in changed],
-            "replaced_by": [s.replaced_by for s in changed],
-            "live": [s.is_live for s in changed],
-            "quantities": [s.quantity for s in changed],
-            "stops": [s.stop_price for s in changed],
-            "marks": [s.high_water_mark for s in changed],
-            "triggered": [s.triggered_at for s in changed],
-            "expiries": [s.expires_at for s in changed],
+            "ids": array_text([s.order_id for s in changed]),
+            "statuses": array_text([s.status.value for s in changed]),
+            "filled": array_text([s.filled_quantity for s in changed]),
+            "values": array_text([s.filled_value for s in changed]),
+            "reasons": array_text([s.reason for s in changed]),
+            "replaced_by": array_text([s.replaced_by for s in changed]),
+            "live": array_text([s.is_live for s in changed]),
+            "quantities": array_text([s.quantity for s in changed]),
+            "stops": array_text([s.stop_price for s in changed]),
+            "marks": array_text([s.high_water_mark for s in changed]),
+            "triggered": array_text([s.triggered_at for s in changed]),
+            "expiries": array_text([s.expires_at for s in changed]),
         },
     )
     assert cursor.rowcount == len(changed), "an order that was read is gone"
@@ -175,7 +215,8 @@ def holds_write(cursor: Any, states: Sequence[OrderState], released_ids: Sequenc
             )
             for s in live
         ]
-        cursor.execute(_HOLD_UPDATE_SQL, [list(column) for column in zip(*rows, strict=True)])
+        columns = [array_text(column) for column in zip(*rows, strict=True)]
+        cursor.execute(HOLDS_UPDATE_SQL, [*columns, columns[0]])
         assert cursor.rowcount == len(live), "a live order has no hold"
     if ended or released_ids:
-        cursor.execute("DELETE FROM live_orders WHERE order_id = ANY(%s)", ([*ended, *released_ids],))
+        cursor.execute(HOLDS_DELETE_SQL, (array_text([*ended, *released_ids]),))

@@ -14,7 +14,7 @@ from apps.trades.services.results import result_apply
 
 def batch_book(cursor: Any, batch: Batch) -> Booked:
     """Book one batch on ``cursor``; raises and leaves nothing when any invariant would break."""
-    execs = [ExecEvent(row) for row in batch.events.tolist()]
+    execs = [ExecEvent._make(row) for row in batch.events.tolist()]
     books = books_read(cursor, batch, execs)
     for event in execs:
         result_apply(books, event)

@@ -1,43 +1,59 @@
 """What one batch touches: read once, changed in memory, written once at the end."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from apps.events.facts import EventRow, Topic
 from apps.events.services import event_append
 from apps.instruments.selectors import market_session, settlement_date
 from apps.instruments.services import LastPrice, last_prices_write
 from apps.ledger.services import BalanceState, Line, balances_read, balances_write, entries_post
-from apps.matching.codes import EVENT_DTYPE, ExecType
-from apps.matching.messages import Batch, Command, TapeTrade
+from apps.matching.codes import ExecType
+from apps.matching.messages import Batch, Command, TapeTrade, priority_of
 from apps.matching.services import command_append
 from apps.orders.executions import OrderState
-from apps.orders.services.batches import holds_write, orders_read, orders_write
+from apps.orders.services.batches import holds_write, orders_accept, orders_read, orders_write
 from apps.positions.services import PositionState, positions_apply, positions_read
 from apps.primitives.clock import iso
+from apps.primitives.failpoints import failpoint
+from apps.primitives.literals import copy_write
 
-_FIELDS = EVENT_DTYPE.names or ()
-_AT = {name: index for index, name in enumerate(_FIELDS)}
-_TRADE_COLUMNS = (
-    "trade_id, buy_order_id, sell_order_id, buyer_id, seller_id, buyer_account_id, seller_account_id, "
-    "symbol, price, quantity, trade_value, aggressor_side, executed_at, trade_date, settl_date, "
-    "matching_partition, match_seq, match_n"
-)
+IDS_SQL = "SELECT next_id() FROM generate_series(1, %s)"
+
+TRADES_SQL = """
+COPY trades (trade_id, buy_order_id, sell_order_id, buyer_id, seller_id, buyer_account_id, seller_account_id,
+             symbol, price, quantity, trade_value, aggressor_side, executed_at, trade_date, settl_date,
+             matching_partition, match_seq, match_n)
+FROM STDIN
+"""
 
 
-class ExecEvent:
-    """One engine event by field name; the batch's array is turned into rows once."""
+class ExecEvent(NamedTuple):
+    """One engine event, its fields as in ``EVENT_DTYPE``."""
 
-    __slots__ = ("_row",)
-
-    def __init__(self, row: tuple[Any, ...]) -> None:
-        self._row = row
-
-    def __getattr__(self, name: str) -> Any:
-        return self._row[_AT[name]]
+    seq: int
+    order_id: int
+    contra_order_id: int
+    owner: int
+    contra_owner: int
+    price: int
+    quantity: int
+    cum_qty: int
+    leaves_qty: int
+    contra_leaves_qty: int
+    contra_cum_qty: int
+    symbol_id: int
+    n: int
+    exec_type: int
+    ord_status: int
+    contra_ord_status: int
+    side: int
+    reason: int
+    reserved: bytes
 
 
 @dataclass(slots=True)
@@ -57,24 +73,30 @@ class Books:
     batch: Batch
     trade_date: date
     settl_date: date
+    at: str
+    """The batch's time as events tell it."""
     orders: dict[int, OrderState]
     balances: dict[int, BalanceState]
     positions: dict[tuple[int, str], PositionState]
     ids: list[int]
+    accepted: Set[int] = frozenset()
+    """Orders that are written already: the batch accepts them and does nothing else to them."""
     touched: dict[int, OrderState] = field(default_factory=dict)
     released_ids: list[int] = field(default_factory=list)
     kept_command_ids: set[int] = field(default_factory=set)
     groups: dict[int, GroupNotes] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
-    trades: list[tuple[Any, ...]] = field(default_factory=list)
+    trades: list[str] = field(default_factory=list)
+    """Lines of a COPY."""
     lines: list[Line] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
-    last_prices: dict[str, LastPrice] = field(default_factory=dict)
+    volumes: dict[str, int] = field(default_factory=dict)
     prices: dict[str, list[Decimal]] = field(default_factory=dict)
     tape: list[TapeTrade] = field(default_factory=list)
 
     def order(self, order_id: int) -> OrderState:
         """Return an order for changing; it will be written."""
+        assert order_id not in self.accepted, f"order {order_id} was only to be accepted"
         state = self.orders[order_id]
         self.touched[order_id] = state
         return state
@@ -94,18 +116,13 @@ class Books:
         assert order.group_id is not None, f"order {order.order_id} is in no group"
         return self.groups.setdefault(order.group_id, GroupNotes())
 
-    def tell(self, order: OrderState, event_type: str, **more: Any) -> None:
-        """Append one event of an order to its account's stream."""
-        self.events.append(
-            EventRow(
-                topic=Topic.ORDERS,
-                event_type=event_type,
-                user_id=order.user_id,
-                account_id=order.account_id,
-                account_seq=self.balances[order.account_id].event_seq_next(),
-                data={"order": order.facts(), "at": iso(self.batch.transact_time), **more},
-            )
-        )
+    def tell(self, order: OrderState, event_type: str, more: str = "", **words: str) -> None:
+        """Append one event of an order to its account's stream; ``more`` is JSON that ends in a comma."""
+        for name, word in words.items():
+            more += f'"{name}":"{word}",'
+        data = f'{{{more}"order":{order.facts_json()},"at":"{self.at}"}}'
+        seq = self.balances[order.account_id].event_seq_next()
+        self.events.append(EventRow(Topic.ORDERS, event_type, order.user_id, data, order.account_id, seq))
 
     def orders_add(self, cursor: Any, order_ids: Iterable[int]) -> None:
         """Read orders that the batch turns out to concern, with their accounts."""
@@ -121,9 +138,11 @@ class Books:
 
 def books_read(cursor: Any, batch: Batch, execs: list[ExecEvent]) -> Books:
     """Read what a batch's events and commands name: orders, accounts, positions, and ids for its trades."""
-    order_ids = {order_id for e in execs for order_id in (e.order_id, e.contra_order_id)}
-    order_ids.update(c.orig_order_id for c in batch.commands)
-    orders = orders_read(cursor, sorted(order_ids - {0}))
+    named = Counter(order_id for e in execs for order_id in (e.order_id, e.contra_order_id))
+    named.update(c.orig_order_id for c in batch.commands)
+    del named[0]
+    accepted = orders_accept(cursor, _priorities(execs, named), batch.transact_time)
+    orders = accepted | orders_read(cursor, sorted(named.keys() - accepted.keys()))
     trades = [e for e in execs if e.exec_type == ExecType.TRADE]
     replacements = {c.order_id: c for c in batch.commands if c.kind == "REPLACE"}
     accounts = {o.account_id for o in orders.values()} | {c.account_id for c in replacements.values()}
@@ -137,18 +156,44 @@ def books_read(cursor: Any, batch: Batch, execs: list[ExecEvent]) -> Books:
         batch=batch,
         trade_date=session.trade_date,
         settl_date=settlement_date(session.trade_date),
+        at=iso(batch.transact_time),
         orders=orders,
         balances=balances_read(cursor, accounts),
         positions=positions_read(cursor, sorted(keys)),
         ids=_ids_draw(cursor, 2 * len(trades)),
+        accepted=accepted.keys(),
     )
+
+
+def _priorities(execs: list[ExecEvent], named: Counter[int]) -> dict[int, int]:
+    """Return the places of the orders of which the batch says only that they were accepted."""
+    return {
+        e.order_id: priority_of(e.seq, e.n)
+        for e in execs
+        if e.exec_type == ExecType.NEW and named[e.order_id] == 1
+    }
 
 
 def _ids_draw(cursor: Any, count: int) -> list[int]:
     if not count:
         return []
-    cursor.execute("SELECT next_id() FROM generate_series(1, %s)", (count,))
+    cursor.execute(IDS_SQL, (count,))
     return [row[0] for row in cursor.fetchall()][::-1]
+
+
+def _last_prices(books: Books) -> list[LastPrice]:
+    return [
+        LastPrice(
+            symbol=symbol,
+            trade_date=books.trade_date,
+            first=prices[0],
+            high=max(prices),
+            low=min(prices),
+            last=prices[-1],
+            volume=books.volumes[symbol],
+        )
+        for symbol, prices in books.prices.items()
+    ]
 
 
 def _balance_tell(books: Books, state: BalanceState) -> EventRow:
@@ -162,7 +207,7 @@ def _balance_tell(books: Books, state: BalanceState) -> EventRow:
             "account_id": state.account_id,
             "cash_balance": state.cash_balance,
             "unsettled_cash": state.unsettled_cash,
-            "at": iso(books.batch.transact_time),
+            "at": books.at,
         },
     )
 
@@ -173,16 +218,15 @@ def books_write(cursor: Any, books: Books) -> None:
     books.events += [_balance_tell(books, books.balances[account_id]) for account_id in sorted(traded)]
     touched = list(books.touched.values())
     if books.trades:
-        with cursor.copy(f"COPY trades ({_TRADE_COLUMNS}) FROM STDIN") as copy:
-            for row in books.trades:
-                copy.write_row(row)
+        copy_write(cursor, TRADES_SQL, books.trades)
     orders_write(cursor, touched, books.batch.matching_partition, books.batch.transact_time)
     holds_write(cursor, touched, books.released_ids)
+    failpoint("booking.mid_write")
     entries_post(cursor, books.lines)
     changed = {event.account_id for event in books.events if event.account_seq is not None}
     balances_write(cursor, [books.balances[account_id] for account_id in changed if account_id])
     positions_apply(cursor, [books.positions[key] for key in sorted(books.positions)])
-    last_prices_write(cursor, list(books.last_prices.values()))
+    last_prices_write(cursor, _last_prices(books))
     event_append(cursor, books.events)
     if books.commands:
         command_append(cursor, books.batch.matching_partition, books.commands)

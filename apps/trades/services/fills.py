@@ -2,13 +2,12 @@
 
 from decimal import Decimal
 
-from apps.events.facts import EventRow, Topic
-from apps.instruments.services import LastPrice
+from apps.events.facts import EventRow, Topic, json_text
 from apps.matching.messages import TapeTrade
 from apps.orders.executions import OrderState
-from apps.primitives.clock import iso
 from apps.primitives.fix import Leg, OrdStatus
 from apps.primitives.ids import Kind, public_id
+from apps.primitives.literals import copy_text
 from apps.primitives.money import trade_value, units_to_price
 from apps.trades.postings import trade_lines
 from apps.trades.services.books import Books, ExecEvent
@@ -21,7 +20,7 @@ def trade_apply(books: Books, event: ExecEvent) -> None:
     price, quantity = units_to_price(event.price), event.quantity
     value = trade_value(price, quantity)
     trade_id, entry_id = books.ids.pop(), books.ids.pop()
-    _trade_record(books, event, trade_id, buy, sell, price, value, taker.side)
+    _trade_record(books, event, trade_id, (buy, sell), price, value, taker.side)
     books.lines += trade_lines(
         entry_id=entry_id,
         trade_id=trade_id,
@@ -35,11 +34,15 @@ def trade_apply(books: Books, event: ExecEvent) -> None:
     )
     books.position(sell).sell(quantity, value)
     books.position(buy).buy(quantity, value)
+    execution = (
+        f'"execution_id":"{public_id(Kind.EXECUTION, trade_id)}","trade_id":"{trade_id}",'
+        f'"price":{price:f},"quantity":{quantity}'
+    )
     for order in (taker, maker):
         order.fill(price, quantity)
         if order.leg == Leg.ENTRY:
             _entry_note(books, order, quantity)
-        _fill_tell(books, order, trade_id, price, quantity)
+        _fill_tell(books, order, execution)
     _trade_tell(books, trade_id, (buy, sell), price, quantity, value, taker.side)
 
 
@@ -54,61 +57,31 @@ def _trade_record(
     books: Books,
     event: ExecEvent,
     trade_id: int,
-    buy: OrderState,
-    sell: OrderState,
+    parties: tuple[OrderState, OrderState],
     price: Decimal,
     value: Decimal,
     aggressor_side: str,
 ) -> None:
-    batch = books.batch
+    batch, symbol, quantity = books.batch, parties[0].symbol, event.quantity
+    buy, sell = parties
     books.trades.append(
-        (
-            trade_id,
-            buy.order_id,
-            sell.order_id,
-            buy.user_id,
-            sell.user_id,
-            buy.account_id,
-            sell.account_id,
-            buy.symbol,
-            price,
-            event.quantity,
-            value,
-            aggressor_side,
-            batch.transact_time,
-            books.trade_date,
-            books.settl_date,
-            batch.matching_partition,
-            event.seq,
-            event.n,
-        )
+        f"{trade_id}\t{buy.order_id}\t{sell.order_id}\t{buy.user_id}\t{sell.user_id}\t"
+        f"{buy.account_id}\t{sell.account_id}\t{copy_text(symbol)}\t{price}\t{quantity}\t{value}\t"
+        f"{aggressor_side}\t{batch.transact_time}\t{books.trade_date}\t{books.settl_date}\t"
+        f"{batch.matching_partition}\t{event.seq}\t{event.n}\n"
     )
-    books.prices.setdefault(buy.symbol, []).append(price)
-    books.tape.append(TapeTrade(trade_id, event.symbol_id, event.price, event.quantity, aggressor_side))
-    seen = books.last_prices.get(buy.symbol)
-    books.last_prices[buy.symbol] = LastPrice(
-        symbol=buy.symbol,
-        trade_date=books.trade_date,
-        first=seen.first if seen else price,
-        high=max(seen.high, price) if seen else price,
-        low=min(seen.low, price) if seen else price,
-        last=price,
-        volume=(seen.volume if seen else 0) + event.quantity,
-    )
+    books.prices.setdefault(symbol, []).append(price)
+    books.volumes[symbol] = books.volumes.get(symbol, 0) + quantity
+    books.tape.append(TapeTrade(trade_id, event.symbol_id, event.price, quantity, aggressor_side))
 
 
-def _fill_tell(books: Books, order: OrderState, trade_id: int, price: Decimal, quantity: int) -> None:
+def _fill_tell(books: Books, order: OrderState, execution: str) -> None:
     full = order.status is OrdStatus.FILLED
+    held = books.position(order).quantity
     books.tell(
         order,
         "ORDER_FILLED" if full else "ORDER_PARTIALLY_FILLED",
-        execution={
-            "execution_id": str(public_id(Kind.EXECUTION, trade_id)),
-            "trade_id": str(trade_id),
-            "price": price,
-            "quantity": quantity,
-            "position_quantity": books.position(order).quantity,
-        },
+        f'"execution":{{{execution},"position_quantity":{held}}},',
     )
 
 
@@ -121,24 +94,12 @@ def _trade_tell(
     value: Decimal,
     aggressor_side: str,
 ) -> None:
+    symbol, settl_date = json_text(parties[0].symbol), books.settl_date.isoformat()
     for order in parties:
-        books.events.append(
-            EventRow(
-                topic=Topic.TRADES,
-                event_type="TRADE_EXECUTED",
-                user_id=order.user_id,
-                account_id=order.account_id,
-                data={
-                    "trade_id": str(trade_id),
-                    "order_id": str(order.order_id),
-                    "symbol": order.symbol,
-                    "side": order.side,
-                    "aggressor_side": aggressor_side,
-                    "price": price,
-                    "quantity": quantity,
-                    "trade_value": value,
-                    "executed_at": iso(books.batch.transact_time),
-                    "settl_date": books.settl_date.isoformat(),
-                },
-            )
+        data = (
+            f'{{"trade_id":"{trade_id}","order_id":"{order.order_id}","symbol":{symbol},'
+            f'"side":"{order.side}","aggressor_side":"{aggressor_side}","price":{price:f},'
+            f'"quantity":{quantity},"trade_value":{value:f},"executed_at":"{books.at}",'
+            f'"settl_date":"{settl_date}"}}'
         )
+        books.events.append(EventRow(Topic.TRADES, "TRADE_EXECUTED", order.user_id, data, order.account_id))

@@ -26,6 +26,9 @@ def result_apply(books: Books, event: ExecEvent) -> None:
 
 
 def _accepted_apply(books: Books, event: ExecEvent) -> None:
+    if event.order_id in books.accepted:
+        books.tell(books.orders[event.order_id], "ORDER_ACCEPTED")
+        return
     order = books.order(event.order_id)
     order.accept(priority_of(event.seq, event.n))
     if order.leg == Leg.TAKE_PROFIT and order.order_class == OrderClass.OCO:
@@ -145,6 +148,9 @@ def _expiry(command: Command, asked_at: datetime, old: OrderState) -> datetime |
 
 def _rejected_apply(books: Books, event: ExecEvent) -> None:
     command, reason = books.batch.command_of(event.seq), Reason(event.reason)
+    if books.batch.is_quarantined:
+        _quarantined_apply(books, command)
+        return
     if command.kind == "NEW":
         _refused_apply(books, books.order(command.order_id), reason)
         return
@@ -161,6 +167,22 @@ def _rejected_apply(books: Books, event: ExecEvent) -> None:
         _replace_refuse(books, command, target, reason)
     elif command.kind == "CANCEL" and not command.argument:
         books.tell(target, "ORDER_CANCEL_REJECTED", reason=reason.name)
+
+
+def _quarantined_apply(books: Books, command: Command) -> None:
+    """Refuse a command that ended every leader who tried it; what it was about stays as it is."""
+    reason = "QUARANTINED"
+    if command.kind == "NEW":
+        order = books.order(command.order_id)
+        order.end(OrdStatus.REJECTED, reason)
+        books.tell(order, "ORDER_REJECTED", reason=reason)
+    elif target := books.orders.get(command.orig_order_id):
+        if command.kind == "REPLACE":
+            books.released_ids.append(command.order_id)
+            more = {"reason": reason, "replacement_id": str(command.order_id)}
+            books.tell(target, "ORDER_REPLACE_REJECTED", **more)
+        elif command.kind == "CANCEL" and not command.argument:
+            books.tell(target, "ORDER_CANCEL_REJECTED", reason=reason)
 
 
 def _kept_follow(books: Books, command: Command) -> None:

@@ -1,0 +1,82 @@
+"""A batch is booked by sets: a few statements, whatever its size."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from apps.matching.queue import PLANS_SQL
+from apps.orders.models import LiveOrder, Order
+from apps.primitives.failpoints import FailpointHit, failpoints_arm
+from tests.support.builders import Trader
+from tests.support.matching import Exchange
+
+
+class CountingCursor(psycopg.Cursor[Any]):
+    """Counts what is sent to the server."""
+
+    sent = 0
+
+    def execute(self, *arguments: Any, **more: Any) -> Any:
+        CountingCursor.sent += 1
+        return super().execute(*arguments, **more)
+
+    def copy(self, *arguments: Any, **more: Any) -> Any:
+        CountingCursor.sent += 1
+        return super().copy(*arguments, **more)
+
+
+def statements_of(exchange: Exchange) -> int:
+    """Book what is queued as one batch; return how many statements it took."""
+    CountingCursor.sent = 0
+    assert exchange.runner.step(exchange.connection)
+    return CountingCursor.sent
+
+
+def test_forty_orders_take_as_many_statements_as_four(
+    exchange: Exchange, trader: Callable[..., Trader]
+) -> None:
+    exchange.connection.cursor_factory = CountingCursor
+    ada, bob = trader(cash="90000.00"), trader(shares={"AAPL": 90})
+    taken = []
+    for pairs in (1, 2, 20):
+        for _ in range(pairs):
+            bob.sell(1, price="100.00")
+            ada.buy(1, price="100.00")
+        taken.append(statements_of(exchange))
+    assert taken[1] == taken[2], "statements grow with the batch"
+    assert taken[0] == taken[1] + len(PLANS_SQL), "the session's plans are set once, before the first batch"
+    assert ada.shares() == 23
+
+
+def test_orders_that_only_rest_are_written_with_their_places_in_time(
+    exchange: Exchange, trader: Callable[..., Trader]
+) -> None:
+    ada = trader(cash="90000.00")
+    orders = [ada.buy(1, price=price) for price in ("90.00", "91.00", "92.00")]
+    exchange.run()
+    assert {ada.order(order).status for order in orders} == {"NEW"}
+    places = [LiveOrder.objects.get(pk=order.order_id) for order in orders]
+    assert [place.status for place in places] == ["NEW"] * 3
+    assert 0 < places[0].priority < places[1].priority < places[2].priority
+    rebuilt = exchange.rebuilt()
+    assert rebuilt.state_hash() == exchange.runner.engine.state_hash()
+
+
+def test_a_batch_that_breaks_in_the_middle_of_its_writing_leaves_nothing(
+    exchange: Exchange, trader: Callable[..., Trader]
+) -> None:
+    ada, bob = trader(cash="90000.00"), trader(shares={"AAPL": 90})
+    rests, sold = ada.buy(1, price="90.00"), bob.sell(1, price="100.00")
+    ada.buy(1, price="100.00")
+    failpoints_arm("booking.mid_write=raise")
+    try:
+        with pytest.raises(FailpointHit):
+            exchange.run()
+    finally:
+        failpoints_arm("")
+    exchange.connection.execute("ROLLBACK")
+    assert {ada.order(rests).status, bob.order(sold).status} == {"PENDING"}
+    assert ada.shares() == 0 and bob.shares() == 90
+    assert Order.objects.exclude(status="PENDING").count() == 0
