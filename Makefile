@@ -12,17 +12,21 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check --no-input -q
 PYTEST := $(PYTHON) -m pytest
 SUPERVISOR := $(PYTHON) -m brokerage.supervisor
 STAMPS := $(VENV)/stamps
-ENGINE_SOURCES := $(shell find engine -type f \( -path 'engine/include/*' -o -path 'engine/src/*' -o -path 'engine/bindings/*' \) 2>/dev/null) \
+ENGINE_SOURCES := $(shell find engine -type f \( -path 'engine/include/*' -o -path 'engine/src/*' -o -path 'engine/bindings/*' -o -path 'engine/heartbeat/*' \) 2>/dev/null) \
 	engine/pyproject.toml engine/CMakeLists.txt
 TEST_PROCESSES ?= 2
 FAULT_ROUNDS ?= 50
+HISTORY ?= 10000000
+KILLS_ALL ?= 1000
+SIM_SEEDS ?= 1000000
+SIM_SECONDS ?= 600
 FUZZ_SECONDS ?= 600
 FUZZ_SEED ?= 1
 FUZZ_COMMANDS ?= 100000000
 LINTED := apps brokerage tests benchmarks manage.py
 
-.PHONY: help setup engine run up down status test test-fast test-faults lint check format bench-order-path \
-	bench-engine fuzz-engine fuzz-engine-targets fuzz-engine-invariants \
+.PHONY: help setup engine run up down status test test-fast test-faults test-faults-long simulate lint check format bench-order-path bench-durable bench-failover \
+	bench-recovery bench-engine fuzz-engine fuzz-engine-targets fuzz-engine-invariants \
 	screenshots demo-reset clean
 
 help: ## Show this list
@@ -77,7 +81,7 @@ status: ## Show the processes
 	@test ! -x $(PYTHON) || $(SUPERVISOR) status || true
 
 demo-reset: down ## Throw away the embedded data and begin with a new demo market at the next start
-	@rm -rf var/postgres var/postgres.new var/valkey var/demo.json var/secrets.json var/beat-schedule*
+	@rm -rf var/postgres var/postgres.new var/valkey var/snapshots var/demo.json var/secrets.json var/beat-schedule*
 	@echo "The demo's data is gone; the next start makes it anew."
 
 # -- proving -------------------------------------------------------------------------------------------------
@@ -93,6 +97,12 @@ test-fast: setup $(STAMPS)/dev ## Run the tests without browser, faults, whole s
 
 test-faults: setup $(STAMPS)/dev ## Kill processes in mid-flow FAULT_ROUNDS times and prove that nothing is lost
 	@OPENBELL_TEST_FAULT_ROUNDS=$(FAULT_ROUNDS) $(PYTEST) tests/faults
+
+test-faults-long: setup $(STAMPS)/dev ## Kill matching leaders until there were KILLS_ALL; goes on where it ended; writes var/faults/kills.json
+	@$(PYTHON) -m tests.faults.kills --kills $(KILLS_ALL)
+
+simulate: setup $(STAMPS)/dev ## Run the runner and the relay in simulated worlds full of faults for SIM_SECONDS, SIM_SEEDS at most; writes var/simulation/last.json
+	@$(PYTHON) -m tests.simulation --seconds $(SIM_SECONDS) --seeds $(SIM_SEEDS)
 
 fuzz-engine: setup $(STAMPS)/dev ## Compare the C++ book with the Python one over FUZZ_COMMANDS random commands; writes var/fuzz/engine.json
 	@$(PYTHON) -m tests.matching.fuzz --commands $(FUZZ_COMMANDS)
@@ -122,6 +132,15 @@ format: $(STAMPS)/dev ## Put imports and layout into the agreed form
 
 bench-order-path: setup ## Measure entry, matching and booking; writes var/bench/order-path.json
 	@$(PYTHON) -m benchmarks.order_path
+
+bench-durable: setup ## Measure taking, matching and booking beside pgbench, with HISTORY (10,000,000) old orders too; writes var/bench/durable.json
+	@$(PYTHON) -m benchmarks.durable --history $(HISTORY)
+
+bench-failover: setup ## Kill and stop the matching leader under load, KILLS and STOPS times, then soak for SOAK_S seconds; writes var/bench/failover.json
+	@$(PYTHON) -m benchmarks.failover
+
+bench-recovery: setup ## Measure cold recovery of ORDERS (1,000,000) open orders on both roads; writes var/bench/recovery.json
+	@$(PYTHON) -m benchmarks.recovery
 
 bench-engine: setup $(STAMPS)/bench ## Measure the order book beside a yardstick and its peers; writes var/bench/engine.json
 	@.ci/machine compiler

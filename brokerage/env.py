@@ -20,7 +20,16 @@ REQUIRED_IN_PRODUCTION = (
     "PUBLIC_URL",
 )
 MARKET_CALENDARS = ("OPEN", "XNYS")
+MATCHING_PATIENCE = {
+    "MATCHING_SILENCE_REALTIME_MS": (25, 5, 60_000),
+    "MATCHING_SILENCE_MS": (100, 10, 60_000),
+    "MATCHING_PROGRESS_MS": (1_000, 50, 600_000),
+    "MATCHING_IDLE_SESSION_MS": (2_500, 500, 600_000),
+    "MATCHING_STUCK_EPOCHS": (3, 1, 1_000),
+}
+"""Default, lowest and highest of what decides when a leader is given up; decision 0015 says what each is."""
 SECRET_KEY_LENGTH_MIN = 32
+METRICS_TOKEN_LENGTH_MIN = 16
 DEVELOPMENT_SECRET_KEY = "development-only-key-never-used-in-production"
 _SCHEMES = {
     "DATABASE_URL": ("postgresql", "postgres"),
@@ -53,6 +62,7 @@ class Environment:
     allowed_hosts: tuple[str, ...]
     public_url: str
     public_url_is_given: bool
+    metrics_token: str
     market_calendar: str
     price_bands_are_on: bool
     host: str
@@ -60,6 +70,11 @@ class Environment:
     port_is_explicit: bool
     demo_is_on: bool
     postgres_bindir: Path | None
+    snapshot_dir: Path
+    matching: Mapping[str, int]
+    heartbeat_host: str
+    failpoints: str
+    failpoint_hits: Path | None
     var: Path
 
 
@@ -78,6 +93,8 @@ def environment_read(
     values = {**_supervised_values(var), **given} if by_hand else given
     if deployment == "production":
         _require(values, REQUIRED_IN_PRODUCTION)
+        if text(values, "OPENBELL_FAILPOINTS"):
+            raise EnvironmentInvalid("OPENBELL_FAILPOINTS stops processes on purpose: never in production.")
     database_url = url(values, "DATABASE_URL")
     database_owner_url = url(values, "DATABASE_OWNER_URL") or database_url
     marketdata_url = url(values, "MARKETDATA_URL")
@@ -95,6 +112,7 @@ def environment_read(
         allowed_hosts=words(values, "ALLOWED_HOSTS") or ("localhost", "127.0.0.1", "[::1]"),
         public_url=(url(values, "PUBLIC_URL") or "http://127.0.0.1:8000").rstrip("/"),
         public_url_is_given=bool(text(values, "PUBLIC_URL")),
+        metrics_token=_metrics_token(values),
         market_calendar=market_calendar,
         price_bands_are_on=boolean(values, "PRICE_BANDS", market_calendar != "OPEN"),
         host=text(values, "OPENBELL_HOST", "127.0.0.1"),
@@ -102,6 +120,11 @@ def environment_read(
         port_is_explicit=bool(text(values, "OPENBELL_PORT")),
         demo_is_on=boolean(values, "OPENBELL_DEMO", True),
         postgres_bindir=_directory(values, "OPENBELL_PG_BINDIR"),
+        snapshot_dir=Path(text(values, "MATCHING_SNAPSHOT_DIR") or var / "snapshots").expanduser().absolute(),
+        matching={name: integer(values, name, *bounds) for name, bounds in MATCHING_PATIENCE.items()},
+        heartbeat_host=text(values, "MATCHING_HEARTBEAT_HOST", "127.0.0.1"),
+        failpoints=text(values, "OPENBELL_FAILPOINTS"),
+        failpoint_hits=_directory(values, "OPENBELL_FAILPOINT_HITS"),
         var=var,
     )
 
@@ -192,6 +215,13 @@ def _secret_key(values: Mapping[str, str], deployment: Deployment) -> str:
         raise EnvironmentInvalid(
             f"SECRET_KEY must be secret and {SECRET_KEY_LENGTH_MIN} characters or longer."
         )
+    return given
+
+
+def _metrics_token(values: Mapping[str, str]) -> str:
+    given = text(values, "METRICS_TOKEN")
+    if given and len(given) < METRICS_TOKEN_LENGTH_MIN:
+        raise EnvironmentInvalid(f"METRICS_TOKEN must be {METRICS_TOKEN_LENGTH_MIN} characters or longer.")
     return given
 
 

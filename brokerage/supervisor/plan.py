@@ -10,7 +10,9 @@ from brokerage.supervisor.processes import Health, ProcessPlan
 
 PORT_NAMES = ("postgres", "valkey", "web", "ws")
 SETTINGS_MODULE = "brokerage.settings.development"
-WEB_THREADS = 8
+WEB_THREADS = 40
+"""More than ``brokerage.wsgi.PLACES``: the rest refuse at once what is too much."""
+
 WORKER_THREADS = 4
 
 
@@ -82,8 +84,7 @@ def _processes(environment: Environment, addresses: Addresses) -> tuple[ProcessP
         ProcessPlan("ws", _uvicorn(ports["ws"]), web, Health(port=ports["ws"])),
         ProcessPlan("front", _front(environment, ports), _front_environment(web), front_health),
         ProcessPlan("matching", _celery("matching", "matching", "solo"), runner, restarts_at_once=True),
-        # The standby yields the processor to the leader; once the leader is gone it has it for itself.
-        ProcessPlan("standby", _celery("matching", "standby", "solo"), runner, nice=5, restarts_at_once=True),
+        ProcessPlan("standby", _celery("matching", "standby", "solo"), runner, restarts_at_once=True),
         ProcessPlan("worker", _celery("default", "default", "threads"), upkeep),
         ProcessPlan("beat", _beat(environment), worker),
         ProcessPlan("relay", _manage("relay"), worker),
@@ -167,7 +168,8 @@ def _front(environment: Environment, ports: Mapping[str, int]) -> tuple[str, ...
 
 def _front_environment(env: Mapping[str, str]) -> dict[str, str]:
     """The front needs no address and no secret."""
-    withheld = ("DATABASE_URL", "MARKETDATA_URL", "REDIS_URL", "SECRET_KEY", "KAFKA_BOOTSTRAP_SERVERS")
+    addresses = ("DATABASE_URL", "MARKETDATA_URL", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS")
+    withheld = (*addresses, "SECRET_KEY", "METRICS_TOKEN")
     return {name: value for name, value in env.items() if name not in withheld}
 
 

@@ -60,6 +60,9 @@ SETTINGS = {
     "log_timezone": "UTC",
     "timezone": "UTC",
 }
+# So that idle web sessions cannot keep the matching and its workers out of their own database.
+RESERVED_SINCE = 16
+RESERVED_SETTINGS = {"reserved_connections": "10"}
 # What a test server gives up: it need not survive a power failure. A kill it survives all the same.
 TEST_SETTINGS = {
     "fsync": "off",
@@ -132,6 +135,8 @@ class EmbeddedPostgres:
     def start(self) -> None:
         """Return when the server accepts connections and its roles and databases are in place."""
         bindir, version = self._binaries_find()
+        if version >= RESERVED_SINCE:
+            self._settings = {**RESERVED_SETTINGS, **self._settings}
         is_new = not self.data_dir.exists()
         self._passwords = self._passwords_load(is_new)
         if is_new:

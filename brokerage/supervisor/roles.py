@@ -11,6 +11,7 @@ GROUP = "openbell_app"
 SUPERUSER = "super"
 # Before version 17 there is no limit on a whole transaction, only on each statement.
 TRANSACTION_TIMEOUT_SINCE = 170000
+RESERVED_CONNECTIONS_SINCE = 160000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Role:
     name: str
     attributes: str
     in_group: bool
+    may_use_reserve: bool = False
     settings: dict[str, str] = field(default_factory=dict)
 
 
@@ -36,12 +38,14 @@ ROLES = (
         "worker",
         "LOGIN NOSUPERUSER NOCREATEDB",
         in_group=True,
+        may_use_reserve=True,
         settings={"lock_timeout": "5s", "idle_in_transaction_session_timeout": "5s"},
     ),
     Role(
         "runner",
         "LOGIN NOSUPERUSER NOCREATEDB",
         in_group=True,
+        may_use_reserve=True,
         # No idle_session_timeout: a standby waits on its one session for as long as the leader lives.
         # A batch that elects ten thousand stops thinks for seconds between two statements: it must not end.
         settings={"lock_timeout": "5s", "idle_in_transaction_session_timeout": "30s"},
@@ -71,6 +75,8 @@ def _role_ensure(connection: psycopg.Connection[Any], role: Role, password: str,
     connection.execute(statement.format(verb, name, attributes, sql.Literal(password)))
     if role.in_group:
         connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(GROUP), name))
+    if role.may_use_reserve and connection.info.server_version >= RESERVED_CONNECTIONS_SINCE:
+        connection.execute(sql.SQL("GRANT pg_use_reserved_connections TO {}").format(name))
     connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(name))
     for setting, value in _settings_supported(role.settings, connection.info.server_version).items():
         statement = sql.SQL("ALTER ROLE {} SET {} = {}")
