@@ -4,13 +4,9 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-VARIABLE = "OPENBELL_FAILPOINTS"
-HITS_VARIABLE = "OPENBELL_FAILPOINT_HITS"
-"""A folder in which each point that has acted leaves a file of its name, whatever process it was in."""
 
 POINTS = (
     "entry.before_commit",
@@ -47,13 +43,13 @@ class FailpointsInvalid(ValueError):
 class Arming:
     """What one point does: ``kill``, ``stop``, ``spin``, ``raise``, or ``sleep`` for so many milliseconds.
 
-    It acts at the ``nth`` passing whose facts hold ``only``, and, but for ``sleep``, at every later one.
+    It acts at the ``nth`` passing whose facts hold ``only``, and at every later one.
     """
 
     action: str
     sleep_ms: int = 0
     nth: int = 1
-    only: Mapping[str, str] | None = None
+    only: Mapping[str, str] = field(default_factory=dict)
     passed: int = 0
 
 
@@ -62,9 +58,18 @@ def _arming(name: str, text: str) -> Arming:
     text, _, nth = text.partition("@")
     action, _, sleep_ms = text.partition(":")
     if name not in POINTS or action not in _ACTIONS:
-        raise FailpointsInvalid(f"{VARIABLE}: there is no point {name!r} that can {action!r}")
-    only = dict(pair.split("=", 1) for pair in condition.split("&")) if condition else None
-    return Arming(action, sleep_ms=int(sleep_ms or 0), nth=int(nth or 1), only=only)
+        raise FailpointsInvalid(f"there is no failpoint {name!r} that can {action!r}")
+    facts = [pair.partition("=") for pair in condition.split("&")] if condition else []
+    if any(not key or not equals for key, equals, _ in facts):
+        raise FailpointsInvalid(f"the condition of {name} is not of the form fact=value: {condition!r}")
+    only = {key: value for key, _, value in facts}
+    return Arming(action, _whole(name, sleep_ms, 0), _whole(name, nth, 1), only)
+
+
+def _whole(name: str, text: str, default: int) -> int:
+    if text and not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise FailpointsInvalid(f"a number of {name} is none: {text!r}")
+    return int(text or default)
 
 
 def failpoints_parse(text: str) -> dict[str, Arming]:
@@ -72,8 +77,8 @@ def failpoints_parse(text: str) -> dict[str, Arming]:
 
     Raises ``FailpointsInvalid`` for an unknown point or action.
     """
-    pairs = (part.split("=", 1) for part in text.split(";") if part)
-    return {name: _arming(name, rest) for name, rest in pairs}
+    pairs = (part.partition("=") for part in text.split(";") if part)
+    return {name: _arming(name, rest) for name, _, rest in pairs}
 
 
 def failpoint(name: str, **facts: Any) -> None:
@@ -82,16 +87,20 @@ def failpoint(name: str, **facts: Any) -> None:
         _act(name, facts)
 
 
+def failpoint_is_armed(name: str) -> bool:
+    """Return whether the point would act, where getting ready for it costs something."""
+    return name in _armed
+
+
 def _act(name: str, facts: Mapping[str, Any]) -> None:
     arming = _armed.get(name)
-    if arming is None or any(str(facts.get(key)) != value for key, value in (arming.only or {}).items()):
+    if arming is None or any(str(facts.get(key)) != value for key, value in arming.only.items()):
         return
     arming.passed += 1
     if arming.passed < arming.nth:
         return
-    folder = os.environ.get(HITS_VARIABLE)
-    if folder:
-        (Path(folder) / name).touch()
+    if _hits is not None:
+        (_hits / name).touch()
     _ACTIONS[arming.action](name, arming)
 
 
@@ -112,10 +121,18 @@ _ACTIONS = {
     "spin": _spin,
     "raise": _raise,
 }
-_armed = failpoints_parse(os.environ.get(VARIABLE, ""))
+_armed: dict[str, Arming] = {}
+_hits: Path | None = None
 
 
-def failpoints_arm(text: str) -> None:
-    """Arm these points in this process and no others; an empty text arms none."""
+def failpoints_arm(text: str, hits: Path | None = None) -> None:
+    """Arm these points in this process and no others; an empty text arms none.
+
+    In the folder ``hits`` each point that acts leaves a file of its name, whatever process it is in; without
+    one, the folder given before stays.
+    """
+    global _hits
+    armed = failpoints_parse(text)
+    _hits = hits or _hits
     _armed.clear()
-    _armed.update(failpoints_parse(text))
+    _armed.update(armed)

@@ -5,4 +5,6 @@ from apps.operations.services.reconcile import reconcile_run
 
 def books_problems() -> list[str]:
     """Return every broken row that the reconciler finds, as text."""
-    return [f"{result.name}: {row}" for result in reconcile_run() for row in result.broken]
+    results = reconcile_run()
+    broken = [f"{result.name}: {row}" for result in results for row in result.broken]
+    return broken + [f"{result.name}: {result.failure}" for result in results if result.failure]

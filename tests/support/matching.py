@@ -3,12 +3,15 @@
 import threading
 import time
 from types import TracebackType
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
 
 from apps.marketdata.tape import AUCTION_INTERVAL_S
-from apps.matching.leader import leadership_acquire
+from apps.matching.leader import lock_try
+from apps.matching.recovery import one_reading
+from apps.matching.standby import Promotion, Standby
 from apps.trades.worker import runner_make
 
 
@@ -28,20 +31,23 @@ class Exchange:
         self.connection = self.runner.ports.connect()
 
     def __enter__(self) -> "Exchange":
-        leadership = leadership_acquire(self.connection, 0)
-        assert leadership is not None
-        self.runner.leadership = leadership
+        standby = Standby(0, self.runner.ports, self.connection)
         try:
-            self.restart()
+            self.runner.begin(_promoted(standby))
         except BaseException:
             # The partition's lock must not outlive the failure, or the next test waits for it.
             self.connection.close()
             raise
         return self
 
+    def rebuilt(self) -> Any:
+        """Return an engine whose books are rebuilt from the database, as the next leader's would be."""
+        with one_reading(self.connection) as cursor:
+            return self.runner.ports.recover(cursor, 0).engine
+
     def restart(self) -> None:
-        """Throw the engine away and rebuild the books from the database, as the next leader would."""
-        self.runner.engine = self.runner._recover(self.connection)
+        """Throw the engine away and go on with one that is rebuilt."""
+        self.runner.engine = self.rebuilt()
 
     def run(self) -> int:
         """Take batches until the queue is empty; return how many."""
@@ -63,4 +69,15 @@ class Exchange:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.runner.heart.stop()
         self.connection.close()
+
+
+def _promoted(standby: Standby) -> Promotion:
+    """Wait until the session of the test before has ended, and lead."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if lock_try(standby.connection, standby.matching_partition):
+            return standby.promote()
+        time.sleep(0.005)
+    raise TimeoutError("another session leads the partition")

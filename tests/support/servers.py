@@ -49,5 +49,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     # The browser's driver keeps an event loop in the main thread; the tests are synchronous all the same.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     if "PYTEST_XDIST_WORKER" not in os.environ:
+        (folder / "hits").mkdir()
+        os.environ["OPENBELL_FAILPOINT_HITS"] = str(folder / "hits")
         _postgres_start(folder)
     _valkey_start(folder)
