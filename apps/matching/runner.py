@@ -71,6 +71,7 @@ class Runner:
         """Lead with what a standby hands over."""
         self.leadership, self.engine = promotion.leadership, promotion.engine
         self.symbols, self.heart = promotion.symbols, promotion.heart
+        self.time = promotion.time
         self.care = Care(self.leadership, self.ports.patience.stuck_epochs)
         heartbeat.beating(self.heart)
 
@@ -106,7 +107,8 @@ class Runner:
         return True
 
     def _match(self, commands: list[Command]) -> Batch:
-        now = self.clock.now()
+        # A clock that goes back changes nobody's place, and must not seem to.
+        now = self.time = max(self.time, self.clock.now())
         first_seq = self.leadership.seq + 1
         records = commands_pack(commands, first_seq, unix_ns(now))
         is_quarantined = self.care.condemns(commands[0])

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,11 @@ SELECT EXISTS (SELECT 1 FROM order_commands
     WHERE matching_partition = %s AND created_at < clock_timestamp() - make_interval(secs => %s))
 """
 
+TIME_SQL = "SELECT recorded_at FROM matching_journal WHERE matching_partition = %s AND seq = %s"
+
 SYMBOLS_SQL = "SELECT instrument_id, symbol FROM instruments WHERE matching_partition = %s"
+
+EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 class BooksDiffer(RuntimeError):
@@ -90,6 +95,8 @@ class Promotion:
     engine: Any
     symbols: dict[int, str]
     heart: Heart
+    time: datetime
+    """When the last command was taken: no later one is said to have been taken earlier."""
 
 
 class Standby:
@@ -289,7 +296,7 @@ class Standby:
             with self.connection.cursor() as cursor:
                 heart.send_to(standbys_heard(cursor, self.matching_partition))
             self._catch_up(leadership)
-            symbols = self._symbols()
+            symbols, time = self._symbols(), self._time(leadership)
         except BaseException:
             heart.stop()
             raise
@@ -299,12 +306,18 @@ class Standby:
             leadership.epoch,
             leadership.seq,
         )
-        return Promotion(leadership, self.engine, symbols, heart)
+        return Promotion(leadership, self.engine, symbols, heart, time)
 
     def _symbols(self) -> dict[int, str]:
         with self.connection.cursor() as cursor:
             cursor.execute(SYMBOLS_SQL, (self.matching_partition,))
             return dict(cursor.fetchall())
+
+    def _time(self, leadership: Leadership) -> datetime:
+        with self.connection.cursor() as cursor:
+            cursor.execute(TIME_SQL, (self.matching_partition, leadership.seq))
+            row = cursor.fetchone()
+        return row[0] if row else EARLIEST
 
     def _catch_up(self, leadership: Leadership) -> None:
         reached = False

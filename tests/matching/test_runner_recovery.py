@@ -1,5 +1,7 @@
 """Starting is recovering: the books that the database and the journal know are the books that were."""
 
+from datetime import datetime, timedelta
+
 import numpy as np
 import pytest
 from django.db import connection, transaction
@@ -24,7 +26,9 @@ from apps.matching.native import NativeEngine
 from apps.matching.packing import commands_pack, state_pack
 from apps.matching.recovery import books_restore
 from apps.matching.services import command_append
+from apps.primitives.clock import SystemClock
 from tests.matching.test_queue_commands import TRAIL
+from tests.support.builders import trader_open
 from tests.support.databases import DATABASES
 from tests.support.matching import Exchange
 
@@ -183,3 +187,27 @@ def test_a_snapshot_is_the_same_engine_again_and_a_damaged_one_is_refused() -> N
     assert again.book_status(9) is None
     with pytest.raises(ValueError):
         NativeEngine.restore(taken[:-1], max_orders=1_000, max_books=10)
+
+
+class LateClock(SystemClock):
+    """A clock that somebody has set back by an hour."""
+
+    def now(self) -> datetime:
+        return super().now() - timedelta(hours=1)
+
+
+@database
+def test_a_clock_that_is_set_back_takes_nothing_earlier_than_what_was_taken_before(market: None) -> None:
+    ada = trader_open(cash="1000.00")
+    with Exchange() as first:
+        ada.buy(1, "10.00")
+        first.run()
+        first.runner.clock = LateClock()
+        ada.buy(1, "10.00")
+        first.run()
+    with Exchange() as second:
+        second.runner.clock = LateClock()
+        ada.buy(1, "10.00")
+        second.run()
+    times = list(MatchingJournal.objects.order_by("seq").values_list("recorded_at", flat=True))
+    assert len(times) == 3 and times == sorted(times)
