@@ -15,7 +15,8 @@ INSERT INTO orders (order_id, user_id, account_id, client_order_id, symbol, side
                     filled_quantity, filled_value, status, time_in_force, created_at, updated_at, filled_at,
                     ended_at)
 SELECT %(low)s + n * ((%(high)s - %(low)s) / %(count)s), a.user_id, a.account_id,
-       'old-' || %(low)s || '-' || n, 'BENA', 'BUY', 'LIMIT', 100, 1, 0, 0, 'CANCELLED', 'GTC', at.at, at.at, NULL, at.at
+       'old-' || %(low)s || '-' || n, 'BENA', 'BUY', 'LIMIT', 100, 1, 0, 0, 'CANCELLED', 'GTC', at.at,
+       at.at, NULL, at.at
 FROM generate_series(0, %(count)s - 1) AS n
 JOIN (SELECT *, row_number() OVER (ORDER BY account_id) - 1 AS place FROM accounts
       WHERE account_type = 'CASH') AS a ON a.place = n %% 32
