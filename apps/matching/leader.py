@@ -137,11 +137,6 @@ def epoch_begin(connection: "psycopg.Connection[Any]", matching_partition: int) 
     return Leadership(matching_partition, *row)
 
 
-def leadership_try(connection: "psycopg.Connection[Any]", matching_partition: int) -> Leadership | None:
-    """Take the lock and begin an epoch, or return None when another leads."""
-    return epoch_begin(connection, matching_partition) if lock_try(connection, matching_partition) else None
-
-
 def leadership_assert(cursor: "psycopg.Cursor[Any]", leadership: Leadership, last_seq: int) -> None:
     """Advance the sequence under our epoch in this transaction; raises ``Fenced`` when it leads no more."""
     cursor.execute(FENCE_SQL, (last_seq, leadership.matching_partition, leadership.epoch, leadership.seq))

@@ -16,7 +16,7 @@ from apps.matching.leader import (
     epoch_begin,
     leader_terminate,
     leadership_hash,
-    leadership_try,
+    lock_try,
     session_check,
     session_idle_limit,
 )
@@ -92,12 +92,12 @@ def test_only_the_leader_that_is_meant_is_ended(exchange: Exchange, rival: Any, 
 
 
 def test_nobody_leads_while_another_holds_the_lock(exchange: Exchange, rival: Any) -> None:
-    assert leadership_try(rival, 0) is None
+    assert not lock_try(rival, 0)
     with pytest.raises(SessionUnfit):
         epoch_begin(rival, 0)
     assert MatchingLeader.objects.get().epoch == exchange.runner.leadership.epoch
-    other = leadership_try(rival, 7)
-    assert other is not None and other.epoch == 1
+    assert lock_try(rival, 7)
+    assert epoch_begin(rival, 7).epoch == 1
     MatchingLeader.objects.filter(matching_partition=7).delete()
 
 
@@ -121,8 +121,9 @@ def test_a_pooler_is_refused(exchange: Exchange, rival: Any) -> None:
         with pytest.raises(SessionUnfit, match="pooler"):
             session_check(Pooler(rival, another))  # type: ignore[arg-type]
         pooler: Any = Pooler(rival, another)
+        assert lock_try(pooler, 9)
         with pytest.raises(SessionUnfit):
-            leadership_try(pooler, 9)
+            epoch_begin(pooler, 9)
     assert not MatchingLeader.objects.filter(matching_partition=9).exists()
 
 
