@@ -1,6 +1,7 @@
 """The one way to write an event: set-based, on the caller's cursor, inside the caller's transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from apps.events.facts import SYSTEM_METADATA, EventRow, json_text
@@ -11,6 +12,8 @@ EVENTS_SQL = f"COPY events ({_COLUMNS}) FROM STDIN"
 _COPY_ROWS_MIN = 4
 """Below this many rows one INSERT is cheaper than a COPY, and it can be pipelined."""
 
+_STREAM_ROWS = 200
+"""So many rows are worth a piece of a COPY: some tens of kilobytes."""
 
 _SYSTEM_TEXT = json_text(SYSTEM_METADATA)
 
@@ -36,6 +39,40 @@ def _line(row: EventRow) -> str:
     metadata = _SYSTEM_TEXT if row.metadata is SYSTEM_METADATA else copy_text(json_text(row.metadata))
     facts = f"{row.topic.value}\t{row.event_type}\t{row.user_id}\t{account_id}\t{account_seq}"
     return f"{facts}\t{copy_text(_data_text(row))}\t{metadata}\n"
+
+
+class EventStream:
+    """Facts in the order told. While it streams, they go to the server by the hundred."""
+
+    def __init__(self) -> None:
+        self.rows: list[EventRow] = []
+        """What is yet to be written, by ``event_append`` once the streaming has ended."""
+        self._copy: Any = None
+        self._copy_begin: Callable[[], Any] | None = None
+
+    def append(self, row: EventRow) -> None:
+        """Take one fact."""
+        self.rows.append(row)
+        if self._copy_begin is not None and len(self.rows) >= _STREAM_ROWS:
+            self._send(self._copy_begin)
+
+    def _send(self, copy_begin: Callable[[], Any]) -> None:
+        self._copy = self._copy or copy_begin()
+        self._copy.write("".join([_line(row) for row in self.rows]))
+        self.rows.clear()
+
+    @contextmanager
+    def streaming(self, cursor: Any) -> Iterator[None]:
+        """Let the server write what has been told while more is worked out; nothing else may use ``cursor``.
+
+        Too few rows for a COPY are kept for ``event_append``.
+        """
+        with ExitStack() as ending:
+            self._copy_begin = lambda: ending.enter_context(cursor.copy(EVENTS_SQL))
+            yield
+            if self._copy is not None:
+                self._send(self._copy_begin)
+        self._copy_begin = self._copy = None
 
 
 def event_append(cursor: Any, rows: Sequence[EventRow]) -> None:

@@ -16,8 +16,10 @@ def batch_book(cursor: Any, batch: Batch) -> Booked:
     """Book one batch on ``cursor``; raises and leaves nothing when any invariant would break."""
     execs = [ExecEvent._make(row) for row in batch.events.tolist()]
     books = books_read(cursor, batch, execs)
-    for event in execs:
-        result_apply(books, event)
+    # The server writes the events of the first orders while those of the next are worked out.
+    with books.events.streaming(cursor):
+        for event in execs:
+            result_apply(books, event)
     groups_advance(cursor, books)
     books_write(cursor, books)
     return Booked(trades=books.tape, kept_command_ids=frozenset(books.kept_command_ids))

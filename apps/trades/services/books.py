@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from apps.events.facts import EventRow, Topic
-from apps.events.services import event_append
+from apps.events.services import EventStream, event_append
 from apps.instruments.selectors import market_session, settlement_date
 from apps.instruments.services import LastPrice, last_prices_write
 from apps.ledger.services import BalanceState, Line, balances_read, balances_write, entries_post
@@ -89,7 +89,9 @@ class Books:
     trades: list[str] = field(default_factory=list)
     """Lines of a COPY."""
     lines: list[Line] = field(default_factory=list)
-    events: list[EventRow] = field(default_factory=list)
+    events: EventStream = field(default_factory=EventStream)
+    told: set[int] = field(default_factory=set)
+    """Accounts whose stream of events has moved."""
     volumes: dict[str, int] = field(default_factory=dict)
     prices: dict[str, list[Decimal]] = field(default_factory=dict)
     tape: list[TapeTrade] = field(default_factory=list)
@@ -122,6 +124,7 @@ class Books:
             more += f'"{name}":"{word}",'
         data = f'{{{more}"order":{order.facts_json()},"at":"{self.at}"}}'
         seq = self.balances[order.account_id].event_seq_next()
+        self.told.add(order.account_id)
         self.events.append(EventRow(Topic.ORDERS, event_type, order.user_id, data, order.account_id, seq))
 
     def orders_add(self, cursor: Any, order_ids: Iterable[int]) -> None:
@@ -215,7 +218,8 @@ def _balance_tell(books: Books, state: BalanceState) -> EventRow:
 def books_write(cursor: Any, books: Books) -> None:
     """Write everything the batch changed, and queue the commands that follow from it."""
     traded = {line.account_id for line in books.lines}
-    books.events += [_balance_tell(books, books.balances[account_id]) for account_id in sorted(traded)]
+    for account_id in sorted(traded):
+        books.events.append(_balance_tell(books, books.balances[account_id]))
     touched = list(books.touched.values())
     if books.trades:
         copy_write(cursor, TRADES_SQL, books.trades)
@@ -223,10 +227,9 @@ def books_write(cursor: Any, books: Books) -> None:
     holds_write(cursor, touched, books.released_ids)
     failpoint("booking.mid_write")
     entries_post(cursor, books.lines)
-    changed = {event.account_id for event in books.events if event.account_seq is not None}
-    balances_write(cursor, [books.balances[account_id] for account_id in changed if account_id])
+    balances_write(cursor, [books.balances[account_id] for account_id in books.told | traded])
     positions_apply(cursor, [books.positions[key] for key in sorted(books.positions)])
     last_prices_write(cursor, _last_prices(books))
-    event_append(cursor, books.events)
+    event_append(cursor, books.events.rows)
     if books.commands:
         command_append(cursor, books.batch.matching_partition, books.commands)
