@@ -1,13 +1,15 @@
 """The production runner in a process of its own: for each line read, do what it says, and tell.
 
 ``book`` books until the queue is empty and prints one JSON object: seconds, batches, statements, and the
-processor time of both sides. ``serve`` leads as in production until the next line.
+processor time of both sides. ``serve`` leads as in production until the next line, and prints when it had
+committed what: by the machine's monotonic clock, which all processes share.
 """
 
 import json
 import select
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +54,20 @@ def queue_book(exchange: Any) -> dict[str, float]:
     return took
 
 
-def commands_serve(exchange: Any) -> dict[str, float]:
-    """Take what comes, woken as in production, until something can be read."""
-    turns = 0
+def commands_serve(exchange: Any) -> dict[str, list[float]]:
+    """Take what comes, woken as in production, until something can be read; returns when commits had come."""
+    runner, commits = exchange.runner, []
+    tell = runner.ports.tell
+
+    def committed(*arguments: Any) -> None:
+        commits.append(time.monotonic())
+        tell(*arguments)
+
+    runner.ports = replace(runner.ports, tell=committed)
     while not select.select([sys.stdin], [], [], 0)[0]:
-        exchange.runner.turn(exchange.connection)
-        turns += 1
-    return {"turns": turns}
+        runner.turn(exchange.connection)
+    runner.ports = replace(runner.ports, tell=tell)
+    return {"commits": commits}
 
 
 def main() -> None:

@@ -26,7 +26,10 @@ RESIDENT_BYTES = 500 << 20
 WAITING_MIN = 300
 """Fewer than this many commands queued, and the load queues more."""
 
-CHUNK = 400
+CHUNK = 40
+"""Orders queued at once: few, so that there is never long nothing that a new leader could commit."""
+
+PAUSE_S = 0.008
 GIVE_UP_S = 30.0
 
 NOW_SQL = """
@@ -106,7 +109,7 @@ class Load:
     """Keeps orders waiting, as entry leaves them, from a thread of its own."""
 
     def __init__(self, server: Any) -> None:
-        self.server, self.queued = server, 0
+        self.server, self.queued, self.began = server, 0, time.monotonic()
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._run)
 
@@ -117,12 +120,13 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self.stopping.set()
         self.thread.join()
+        self.ended = time.monotonic()
 
     def _run(self) -> None:
         from benchmarks.durable_load import orders_queue
 
         with self.server.connect() as connection:
-            while not self.stopping.wait(0.02):
+            while not self.stopping.wait(PAUSE_S):
                 waiting = connection.execute("SELECT count(*) FROM order_commands").fetchone()[0]
                 if waiting < WAITING_MIN:
                     orders_queue(connection, f"f{self.queued}", CHUNK, "crossing")
@@ -174,7 +178,7 @@ class Pair:
             if now_epoch > epoch and has_booked:
                 break
             assert time.time() - began < GIVE_UP_S, "nobody took over"
-            time.sleep(0.0005)
+            time.sleep(0.002)
         trials.note((acquired_at - began) * 1000, (time.time() - began) * 1000)
         if number == signal.SIGSTOP:
             leader.signal(signal.SIGCONT)
@@ -226,9 +230,10 @@ def main() -> None:
             connection.execute(sql).fetchone()[0] for sql in (LOST_SQL, TWICE_SQL, STALE_SQL)
         )
         print(server.manage("reconcile"))
-        print(f"{load.queued} orders")
+    rate = load.queued / (load.ended - load.began)
     figures = {
         "kills": len(killed.moved_ms),
+        "load_orders_per_s": rate,
         "killed_lock_moved_p50_ms": statistics.median(killed.moved_ms),
         "killed_lock_moved_p99_ms": percentile(killed.moved_ms, 0.99),
         "killed_lock_moved_max_ms": max(killed.moved_ms),

@@ -12,6 +12,7 @@ from apps.instruments.bands import BAND_WIDTHS, BAND_WIDTHS_FROM
 from apps.instruments.models import BandRule, Instrument, InstrumentPrice, PriceBand, TickSize
 from apps.primitives.clock import utc_now
 from apps.primitives.errors import Conflict, NotFound
+from apps.primitives.literals import array_text
 
 DEFAULT_BAND_BPS = 1_000
 """Openbell's own collar of 10 % for a market that has no row yet; operations change the row."""
@@ -30,7 +31,7 @@ class LastPrice:
     volume: int
 
 
-_LAST_PRICES_SQL = """
+LAST_PRICES_SQL = """
 UPDATE instrument_prices AS p SET
     prev_close = CASE WHEN p.trade_date = v.trade_date THEN p.prev_close ELSE p.last_price END,
     day_open   = CASE WHEN p.trade_date = v.trade_date THEN coalesce(p.day_open, v.first) ELSE v.first END,
@@ -52,7 +53,7 @@ def last_prices_write(cursor: Any, rows: Sequence[LastPrice]) -> None:
         columns = zip(
             *((r.symbol, r.trade_date, r.first, r.high, r.low, r.last, r.volume) for r in rows), strict=True
         )
-        cursor.execute(_LAST_PRICES_SQL, [list(column) for column in columns])
+        cursor.execute(LAST_PRICES_SQL, [array_text(column) for column in columns])
 
 
 @transaction.atomic

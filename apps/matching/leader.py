@@ -3,6 +3,7 @@
 import os
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -10,17 +11,16 @@ import psycopg
 LOCK_CLASS = 0x0B_E11
 """First key of the advisory locks, so that they cannot meet anybody else's."""
 
+NOBODYS = -1
+"""The number of no partition."""
+
+PID_MAX = 4_194_304
+
 SESSION_SQL = "SELECT pg_backend_pid()"
 
 IDLE_SQL = "SELECT set_config('idle_session_timeout', %s, false)"
 
 LOCK_TRY_SQL = "SELECT pg_try_advisory_lock(%s, %s)"
-
-LOCK_HELD_SQL = """
-SELECT count(*) FROM pg_locks
-WHERE locktype = 'advisory' AND classid = %s AND objid = %s AND objsubid = 2 AND granted
-  AND pid = pg_backend_pid() AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
 
 FULL_COMMIT_SQL = "SET synchronous_commit = on"
 
@@ -29,7 +29,7 @@ FULL_COMMIT_SQL = "SET synchronous_commit = on"
 EPOCH_SQL = """
 INSERT INTO matching_leader AS l
     (matching_partition, epoch, seq, host, pid, backend_pid, acquired_at)
-VALUES (%(part)s, 1, 0, %(host)s, %(pid)s, pg_backend_pid(), clock_timestamp())
+SELECT %(part)s, 1, 0, %(host)s, %(pid)s, pg_backend_pid(), clock_timestamp() WHERE %(part)s >= 0
 ON CONFLICT (matching_partition) DO UPDATE SET
     epoch = l.epoch + 1, host = %(host)s, pid = %(pid)s, backend_pid = pg_backend_pid(),
     acquired_at = clock_timestamp(), began_seq = l.seq,
@@ -63,6 +63,10 @@ AT_WORK_SQL = """
 SELECT count(*) FROM pg_stat_activity
 WHERE pid = %s AND state = 'active' AND wait_event IS DISTINCT FROM 'ClientRead'
 """
+
+
+_PF_EXITING = 0x4
+"""In the ninth field of /proc/<pid>/stat: the process has begun to end, and runs nothing of its own again."""
 
 
 class Fenced(RuntimeError):
@@ -109,6 +113,17 @@ def session_idle_limit(connection: "psycopg.Connection[Any]", idle_s: float) -> 
     connection.execute(IDLE_SQL, (f"{round(idle_s * 1000)}ms",))
 
 
+def takeover_rehearse(connection: "psycopg.Connection[Any]") -> None:
+    """Have the server plan what a takeover asks of it, for a partition that cannot be: nothing comes of it.
+
+    Planned for the first time in the moment in which it counts, each statement takes milliseconds. What is
+    planned is kept for parameters of the same types, so these have the size of real ones.
+    """
+    connection.execute(EPOCH_SQL, {"part": NOBODYS, "host": "", "pid": PID_MAX}, prepare=True)
+    nobody = {"part": NOBODYS, "epoch": 0, "backend_pid": PID_MAX, "class": LOCK_CLASS}
+    connection.execute(TERMINATE_SQL, nobody, prepare=True)
+
+
 def lock_try(connection: "psycopg.Connection[Any]", matching_partition: int) -> bool:
     """Ask for the partition's lock; returns at once.
 
@@ -127,8 +142,8 @@ def epoch_begin(connection: "psycopg.Connection[Any]", matching_partition: int) 
     When it returns, what the last leader committed is as durable as this row: the write-ahead log is ordered.
     Raises ``SessionUnfit`` when the lock is not this backend's.
     """
-    held = connection.execute(LOCK_HELD_SQL, (LOCK_CLASS, matching_partition)).fetchone()
-    if held is None or held[0] != 1:
+    # Whoever holds the lock is given it once more; behind a pooler the next statement is another backend's.
+    if not lock_try(connection, matching_partition):
         raise SessionUnfit("the lock is not held by this session's own backend")
     connection.execute(FULL_COMMIT_SQL)
     parameters = {"part": matching_partition, "host": socket.gethostname(), "pid": os.getpid()}
@@ -166,6 +181,22 @@ def leader_is_at_work(connection: "psycopg.Connection[Any]", backend_pid: int) -
     """
     row = connection.execute(AT_WORK_SQL, (backend_pid,)).fetchone()
     return bool(row and row[0])
+
+
+def process_is_ending(host: str, pid: int) -> bool:
+    """Return whether a process of this machine has been killed and is being taken apart.
+
+    The kernel closes its session only when its memory is gone, some ten milliseconds later. Of a process of
+    another machine nothing is known.
+    """
+    if host != socket.gethostname():
+        return False
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    # The second field is the program's name in brackets and may hold anything.
+    return bool(int(stat.rpartition(")")[2].split()[6]) & _PF_EXITING)
 
 
 def leader_terminate(

@@ -108,6 +108,7 @@ class RunnerPorts:
     """All that a runner needs from the storeys above and from the machine."""
 
     connect: Callable[[], "psycopg.Connection[Any]"]
+    rehearse: Callable[["psycopg.Connection[Any]"], None]
     recover: Callable[[Any, int], Recovered]
     batch_book: BatchBook
     tell: Tell
@@ -117,5 +118,6 @@ class RunnerPorts:
     clock: Clock
     heart_start: Callable[[int, int, int], Heart]
     ear_open: Callable[[int], Ear]
+    is_ending: Callable[[str, int], bool]
     snapshots: Snapshots
     patience: Patience = Patience()

@@ -12,6 +12,9 @@ from apps.primitives.ids import id_floor
 BATCH_COMMANDS_MAX = 1_000
 """Commands in one booking transaction under a backlog: where the durable path's throughput levels off."""
 
+FIRST_COMMANDS_MAX = 50
+"""Commands in a leader's first batch: what waited for it is answered soon, whatever waits behind."""
+
 LOOK_BACK_S = 60
 """How old an id can be when its row becomes visible: far beyond the longest allowed transaction."""
 
@@ -21,15 +24,11 @@ SWEEP_INTERVAL_S = 10.0
 TAKE_SQL = f"""
 SELECT {COMMAND_COLUMNS} FROM order_commands
 WHERE matching_partition = %s AND command_id >= %s
-ORDER BY command_id LIMIT {BATCH_COMMANDS_MAX}
+ORDER BY command_id LIMIT %s
 """
 
 
-PLANS_SQL = (
-    "SET enable_seqscan = off",
-    "SET enable_sort = off",
-    "SET enable_mergejoin = off",
-)
+PLANS_SQL = "SET enable_seqscan = off; SET enable_sort = off; SET enable_mergejoin = off"
 """From the first take on, the session finds each row by its key: what the statistics say of a table that is
 empty one moment and full the next must not make a batch read all of it."""
 
@@ -61,13 +60,13 @@ class CommandQueue:
 
         Never from the last id taken: a smaller id may commit later.
         """
+        floor, most = 0, BATCH_COMMANDS_MAX
         if self._swept_at == float("-inf"):
-            for sql in PLANS_SQL:
-                cursor.execute(sql)
-        floor = 0
+            most = FIRST_COMMANDS_MAX
+            cursor.execute(PLANS_SQL)
         if monotonic_s - self._swept_at < SWEEP_INTERVAL_S:
             floor = id_floor(now) - (LOOK_BACK_S * 1000 << 21)
         else:
             self._swept_at = monotonic_s
-        cursor.execute(TAKE_SQL, (self.matching_partition, floor))
+        cursor.execute(TAKE_SQL, (self.matching_partition, floor, most))
         return [Command(*row) for row in cursor.fetchall()]

@@ -18,6 +18,7 @@ from apps.matching.queue import CommandQueue, kept_requeue
 from apps.matching.standby import Promotion, Standby
 from apps.primitives.clock import unix_ns
 from apps.primitives.failpoints import failpoint, failpoint_is_armed
+from apps.primitives.literals import array_text
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ UPKEEP_S = 1.0
 BEGIN_SQL = "BEGIN ISOLATION LEVEL SERIALIZABLE"
 COMMIT_SQL = "COMMIT"
 ROLLBACK_SQL = "ROLLBACK"
-TAKEN_SQL = "DELETE FROM order_commands WHERE command_id = ANY(%s)"
+TAKEN_SQL = "DELETE FROM order_commands WHERE command_id = ANY(%s::bigint[])"
 
 _RETRYABLE = (errors.SerializationFailure, errors.DeadlockDetected)
 
@@ -170,7 +171,7 @@ def batch_commit(
             booked = batch_book(cursor, batch)
             heartbeat.tick()
             taken = [c.command_id for c in batch.commands if c.command_id not in booked.kept_command_ids]
-            cursor.execute(TAKEN_SQL, (taken,))
+            cursor.execute(TAKEN_SQL, (array_text(taken),))
             kept_requeue(cursor, booked.kept_command_ids)
             if batch.is_quarantined:
                 quarantine_append(cursor, batch.matching_partition, batch.last_seq, batch.commands[0])

@@ -35,8 +35,8 @@ FOLLOW_ROWS = 2_000
 FOLLOW_S = 0.02
 """How often a standby that is level with the journal looks for more."""
 
-QUIET_S = 0.005
-"""A heart that missed two beats: from then on the lock is asked for without pause."""
+QUIET_S = 0.003
+"""A heart that missed a beat: from then on the lock is asked for without pause."""
 
 LOCK_BEATING_S = 0.05
 LOCK_UNHEARD_S = 0.02
@@ -60,7 +60,8 @@ UNHEARD_FACTOR = 10
 
 # One statement, one snapshot: what the leader's row says is true of exactly these journal rows.
 FOLLOW_SQL = f"""
-SELECT l.epoch, l.backend_pid, l.seq, l.hash_seq, l.state_hash, j.first_seq, j.last_seq, j.records
+SELECT l.epoch, l.backend_pid, l.host, l.pid, l.seq, l.hash_seq, l.state_hash,
+       j.first_seq, j.last_seq, j.records
 FROM matching_leader l CROSS JOIN LATERAL (
     SELECT min(seq) AS first_seq, max(seq) AS last_seq, string_agg(record, ''::bytea ORDER BY seq) AS records
     FROM (
@@ -115,11 +116,14 @@ class Standby:
         self.lock_at = self.follow_at = self.seen_at = self.fence_at = float("-inf")
         self.fenced_epoch = 0
         self.moved_to, self.moved_at = (0, 0, 0), self.clock.monotonic()
+        self.process = ("", 0)
+        """The leader's machine and process."""
 
     def run(self) -> Promotion | None:
         """Stand by until this process leads or is asked to stop, then None."""
         session_check(self.connection)
         session_idle_limit(self.connection, self.ports.patience.idle_s)
+        self.ports.rehearse(self.connection)
         while not self.ports.stopping():
             promotion = self.step()
             if promotion is not None:
@@ -196,7 +200,8 @@ class Standby:
             row = cursor.fetchone()
         if row is None:
             return
-        epoch, backend_pid, leader_seq, hash_seq, state_hash, first_seq, last_seq, raw = row
+        epoch, backend_pid, host, pid, leader_seq, hash_seq, state_hash, first_seq, last_seq, raw = row
+        self.process = host, pid
         if (epoch, leader_seq) != self.moved_to[:2]:
             self.moved_to, self.moved_at = (epoch, leader_seq, backend_pid), self.clock.monotonic()
         if raw is None:
@@ -260,7 +265,9 @@ class Standby:
         patience = self.ports.patience
         silence_s = patience.silence_realtime_s if beat.is_realtime else patience.silence_s
         progress_s = patience.progress_s * (1 if beat.is_busy else IDLE_FACTOR)
-        is_silent = beat.silent_s > silence_s
+        is_silent = beat.silent_s > silence_s or (
+            beat.silent_s > QUIET_S and self.ports.is_ending(*self.process)
+        )
         if not is_silent and beat.still_s <= progress_s:
             return
         self.fence_at = now + FENCE_AGAIN_S

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from apps.instruments.selectors import market_session, settlement_date
 from apps.marketdata.tape import Tape
 from apps.matching.heartbeat import Ear, heart_start
+from apps.matching.leader import process_is_ending
 from apps.matching.native import NativeEngine
 from apps.matching.ports import Patience, RunnerPorts
 from apps.matching.recovery import Recovered, engine_recover
@@ -21,6 +22,7 @@ from apps.matching.services import wake_channel
 from apps.matching.snapshots import Snapshotter
 from apps.orders.book_state import book_state_load
 from apps.primitives.clock import SystemClock
+from apps.trades.rehearsal import runner_rehearse
 from apps.trades.services.booking import batch_book
 
 logger = logging.getLogger(__name__)
@@ -29,7 +31,8 @@ ORDERS_MAX = 1 << 20
 BOOKS_MAX = 1 << 13
 SESSION_OPTIONS = (
     "-c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3 "
-    "-c tcp_user_timeout=3000 -c client_connection_check_interval=2"
+    "-c tcp_user_timeout=3000 -c client_connection_check_interval=2 "
+    "-c plan_cache_mode=force_generic_plan"
 )
 """By these the server sees within seconds that the runner's machine is gone, in a statement within 2 ms."""
 
@@ -110,6 +113,7 @@ def runner_make(matching_partition: int, stopping: threading.Event) -> Runner:
 
     ports = RunnerPorts(
         connect=runner_connect,
+        rehearse=runner_rehearse,
         recover=runner_recover,
         batch_book=batch_book,
         tell=tape.tell,
@@ -119,6 +123,7 @@ def runner_make(matching_partition: int, stopping: threading.Event) -> Runner:
         clock=SystemClock(),
         heart_start=heart_start,
         ear_open=lambda partition: Ear(partition, settings.MATCHING_HEARTBEAT_HOST),
+        is_ending=process_is_ending,
         snapshots=Snapshotter(settings.MATCHING_SNAPSHOT_DIR, matching_partition),
         patience=patience_given(),
     )

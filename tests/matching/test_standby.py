@@ -1,5 +1,8 @@
 """A standby follows the committed journal into a warm engine, and leads only with books that hash equal."""
 
+import os
+import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +15,7 @@ import pytest
 from django.db import connection
 
 from apps.events.models import Event
-from apps.matching.leader import leadership_hash
+from apps.matching.leader import leadership_hash, process_is_ending
 from apps.matching.models import MatchingLeader
 from apps.matching.ports import Beat
 from apps.matching.replay import JournalBroken
@@ -344,3 +347,28 @@ def test_a_heart_that_beats_at_real_time_is_given_less_time_than_one_that_cannot
     rival.ear = SimpleNamespace(listen=lambda *_: True, last=lambda: beat)  # type: ignore[assignment]
     rival._judge(time.monotonic())
     assert (rival.fenced_epoch == leadership.epoch) is is_ended
+
+
+@pytest.mark.parametrize(("silent_s", "is_ended"), [(0.002, False), (0.005, True)])
+def test_a_leader_whose_process_is_being_taken_apart_is_not_waited_for(
+    exchange: Exchange, rival: Standby, silent_s: float, is_ended: bool
+) -> None:
+    leadership = exchange.runner.leadership
+    beat = Beat(leadership.epoch, leadership.backend_pid, 9, 9, True, False, silent_s, 0.0)
+    asked: list[tuple[str, int]] = []
+    rival.ports = replace(rival.ports, is_ending=lambda *process: asked.append(process) or True)
+    level(rival)
+    rival.ear = SimpleNamespace(listen=lambda *_: True, last=lambda: beat)  # type: ignore[assignment]
+    rival._judge(time.monotonic())
+    assert (rival.fenced_epoch == leadership.epoch) is is_ended
+    assert set(asked) == ({(socket.gethostname(), os.getpid())} if is_ended else set())
+
+
+def test_a_killed_process_is_seen_to_end_before_anybody_has_buried_it() -> None:
+    here, child = socket.gethostname(), subprocess.Popen(["sleep", "60"])
+    assert not process_is_ending(here, child.pid)
+    child.kill()
+    until(lambda: process_is_ending(here, child.pid), "the killed process is ending", 5)
+    assert not process_is_ending("elsewhere", child.pid), "of another machine's processes nothing is known"
+    child.wait()
+    assert not process_is_ending(here, child.pid), "there is no such process any more"

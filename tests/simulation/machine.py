@@ -205,6 +205,7 @@ class Machine:
         process = self.world.me
         return RunnerPorts(
             connect=lambda: Connection(self.world, self.server, self.weather),  # type: ignore[arg-type,return-value]
+            rehearse=lambda connection: None,
             recover=self._recover,
             batch_book=batch_book,
             tell=self._tell,
@@ -214,6 +215,8 @@ class Machine:
             clock=ProcessClock(process),
             heart_start=self._heart_start,
             ear_open=self._ear_open,
+            # A lie that costs a leader, and may cost nothing else.
+            is_ending=lambda *_: self.world.random.random() < 0.02,
             snapshots=self._snapshots(process),
             patience=Patience(),
         )

@@ -41,6 +41,11 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
+def _ints(value: Any) -> list[int]:
+    """Return an array that was bound as a list or as its literal."""
+    return [int(word) for word in value.strip("{}").split(",") if word] if isinstance(value, str) else value
+
+
 def _int(value: Any) -> Any:
     return value if value is None or isinstance(value, list) else int(value)
 
@@ -81,6 +86,7 @@ GLOBALS: dict[str, Any] = {
     "_Down": _Down,
     "_text": _text,
     "_int": _int,
+    "_ints": _ints,
     "_coalesce": _coalesce,
     "_epoch": lambda span: span.total_seconds(),
     "_islice": islice,

@@ -44,8 +44,8 @@ def test_a_lock_that_is_not_waited_for_is_found(monkeypatch: pytest.MonkeyPatch)
         partition, epoch, seq = leadership.matching_partition, leadership.epoch, leadership.seq
         cursor.execute(sql, (last_seq, partition, epoch, seq))
 
-    monkeypatch.setattr(standby, "lock_try", lambda connection, partition: True)
-    monkeypatch.setattr(leader, "LOCK_HELD_SQL", "SELECT count(*) FROM pg_database WHERE %s > 0 AND %s >= 0")
+    for module in (standby, leader):
+        monkeypatch.setattr(module, "lock_try", lambda connection, partition: True)
     monkeypatch.setattr(runner, "leadership_assert", unfenced)
     first_failure()
 

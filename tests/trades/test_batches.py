@@ -1,37 +1,40 @@
 """A batch is booked by sets: a few statements, whatever its size."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
 
+from apps.accounts.locks import GATE_BOOKING_SQL
 from apps.matching.queue import PLANS_SQL
+from apps.matching.runner import BEGIN_SQL, COMMIT_SQL
 from apps.orders.models import LiveOrder, Order
 from apps.primitives.failpoints import FailpointHit, failpoints_arm
+from apps.trades.rehearsal import STATEMENTS, runner_rehearse
 from tests.support.builders import Trader
 from tests.support.matching import Exchange
 
 
 class CountingCursor(psycopg.Cursor[Any]):
-    """Counts what is sent to the server."""
+    """Notes what is sent to the server."""
 
-    sent = 0
+    sent: ClassVar[list[str]] = []
 
     def execute(self, *arguments: Any, **more: Any) -> Any:
-        CountingCursor.sent += 1
+        self.sent.append(arguments[0])
         return super().execute(*arguments, **more)
 
     def copy(self, *arguments: Any, **more: Any) -> Any:
-        CountingCursor.sent += 1
+        self.sent.append(arguments[0])
         return super().copy(*arguments, **more)
 
 
 def statements_of(exchange: Exchange) -> int:
     """Book what is queued as one batch; return how many statements it took."""
-    CountingCursor.sent = 0
+    CountingCursor.sent.clear()
     assert exchange.runner.step(exchange.connection)
-    return CountingCursor.sent
+    return len(CountingCursor.sent)
 
 
 def test_forty_orders_take_as_many_statements_as_four(
@@ -46,8 +49,24 @@ def test_forty_orders_take_as_many_statements_as_four(
             ada.buy(1, price="100.00")
         taken.append(statements_of(exchange))
     assert taken[1] == taken[2], "statements grow with the batch"
-    assert taken[0] == taken[1] + len(PLANS_SQL), "the session's plans are set once, before the first batch"
+    assert taken[0] == taken[1] + 1, "the session's plans are set once, before the first batch"
     assert ada.shares() == 23
+
+
+def test_a_standby_has_rehearsed_all_that_a_first_batch_asks(
+    exchange: Exchange, trader: Callable[..., Trader]
+) -> None:
+    runner_rehearse(exchange.connection)
+    exchange.connection.cursor_factory = CountingCursor
+    ada, bob = trader(cash="90000.00"), trader(shares={"AAPL": 90})
+    for _ in range(3):
+        bob.sell(2, price="100.00")
+        ada.buy(1, price="100.00")
+    statements_of(exchange)
+    asked = set(CountingCursor.sent) - {PLANS_SQL, BEGIN_SQL, GATE_BOOKING_SQL, COMMIT_SQL}
+    assert len(asked) > 15
+    assert asked <= set(STATEMENTS), "a first batch would wait while the server plans this"
+    assert (ada.shares(), bob.shares()) == (3, 87), "the rehearsal itself did nothing"
 
 
 def test_orders_that_only_rest_are_written_with_their_places_in_time(

@@ -123,7 +123,8 @@ def group_members_read(
     """Return the live orders, with their groups, of these groups and of those whose stop-loss was reached."""
     if not group_ids and not lows:
         return {}
-    values = {"groups": list(group_ids), "symbols": list(lows), "lows": list(lows.values())}
+    texts = {"groups": group_ids, "symbols": lows, "lows": lows.values()}
+    values = {name: array_text(column) for name, column in texts.items()}
     cursor.execute(MEMBERS_SQL, values)
     return dict(cursor.fetchall())
 
