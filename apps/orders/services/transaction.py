@@ -2,30 +2,32 @@
 
 The account's lock is held only while the server works: no client thinks, waits or stalls under it. What was
 decided on an unlocked reading is verified under the lock; when it has changed, entry reads and decides again.
+Entries of several threads that come at once share their messages; each fares as if it had gone by itself.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 from django.db import OperationalError, connection
 from psycopg.pq import TransactionStatus
-from psycopg.rows import namedtuple_row
 
 from apps.events.facts import EventRow, json_text
 from apps.instruments.calendar import Session, session_is_open
 from apps.instruments.selectors import market_session
 from apps.matching.messages import Command
-from apps.orders.entry_sql import FACTS_SQL, WRITE_SQL
+from apps.orders.entry_sql import FACTS_SQL, WRITE_SQL, FactsRow
 from apps.orders.models import OrderClientKey
 from apps.primitives.clock import utc_now
 from apps.primitives.errors import Conflict, NotFound, Unavailable
 from apps.primitives.failpoints import failpoint
 from apps.primitives.fix import OrdStatus
+from apps.primitives.gathering import Gathering, Separately
+from apps.primitives.literals import array_text
 from apps.risk.rules import AccountFacts, Hold, InstrumentFacts
 
 T = TypeVar("T")
@@ -33,8 +35,8 @@ T = TypeVar("T")
 ATTEMPTS_MAX = 20
 """How often entry decides anew when others of the same account come first."""
 
-FACTS_CHANGED = "OB001"
-"""The SQLSTATE that ``entry_verify`` raises."""
+TOGETHER_MAX = 32
+"""How many entries may share one message: about as many as a web process has threads."""
 
 _BUSY = (
     psycopg.errors.LockNotAvailable,
@@ -45,6 +47,9 @@ _BUSY = (
     psycopg.errors.ReadOnlySqlTransaction,
 )
 """After these nothing was written, whether the session lives or not."""
+
+
+_UNKNOWN = "outcome_unknown"
 
 
 class FactsChanged(Exception):
@@ -65,7 +70,7 @@ class Held:
 class EntryFacts:
     """One reading of all that risk needs, and the session it was read in."""
 
-    row: Any
+    row: FactsRow
     session: Session
     now: datetime
 
@@ -98,33 +103,56 @@ class EntryFacts:
         )
 
 
+class _Asked(NamedTuple):
+    """What one entry asks to read, as the columns of ``FACTS_SQL``."""
+
+    account_id: int
+    symbol: str
+    client_order_id: str
+    orders: int
+
+
 def facts_read(account_id: int, symbol: str, client_order_id: str, orders: int = 1) -> EntryFacts:
     """Read what risk needs, without a lock, and draw the ids of so many orders.
 
     Raises ``NotFound``, and ``Conflict`` for a used client id.
     """
+    facts = _facts_together(_Asked(account_id, symbol, client_order_id, orders))
+    if facts.row.client_key_order_id is not None:
+        raise duplicate_of(facts.row.client_key_order_id)
+    if facts.row.instrument_id is None:
+        raise NotFound("unknown_symbol", f"could not find us_equity '{symbol[:20]}'", symbol=symbol[:20])
+    return facts
+
+
+def _facts_carry(load: Sequence[_Asked]) -> list[EntryFacts | BaseException | None]:
     session = market_session()
-    parameters = {
-        "account_id": account_id,
-        "symbol": symbol,
-        "client_order_id": client_order_id,
-        "trade_date": session.trade_date,
-        "orders": orders,
-    }
+    columns = [array_text(column) for column in zip(*load, strict=True)]
     try:
         with _cursor() as cursor:
-            row = cursor.execute(FACTS_SQL, parameters).fetchone()
-    except (OperationalError, psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
-        raise Unavailable("busy", "The books do not answer; nothing was written. Try again.") from error
+            rows = cursor.execute(FACTS_SQL, (*columns, session.trade_date)).fetchall()
+    except (OperationalError, psycopg.Error) as error:
+        if len(load) > 1:
+            raise Separately from error
+        if isinstance(error, (OperationalError, *_BUSY, psycopg.OperationalError)):
+            raise _busy("The books do not answer") from error
+        raise
     finally:
         _transaction_end()
-    if row is None:
-        raise NotFound("no_account", "This key has no trading account.")
-    if row.client_key_order_id is not None:
-        raise duplicate_of(row.client_key_order_id)
-    if row.instrument_id is None:
-        raise NotFound("unknown_symbol", f"could not find us_equity '{symbol[:20]}'", symbol=symbol[:20])
-    return EntryFacts(row, session, utc_now())
+    now = utc_now()
+    found = {row[0]: EntryFacts(FactsRow._make(row[1:]), session, now) for row in rows}
+    return [found.get(n) or _no_account() for n in range(1, len(load) + 1)]
+
+
+def _no_account() -> NotFound:
+    return NotFound("no_account", "This key has no trading account.")
+
+
+def _busy(what: str) -> Unavailable:
+    return Unavailable("busy", f"{what}; nothing was written. Try again.")
+
+
+_facts_together = Gathering(_facts_carry, TOGETHER_MAX)
 
 
 def duplicate_of(order_id: int) -> Conflict:
@@ -198,9 +226,19 @@ class EntryRows:
             }
         )
 
-    def text(self) -> str:
-        """Return everything as JSON, figures exact."""
-        return json_text({table.name: getattr(self, table.name) for table in fields(self)})
+
+class _Entry(NamedTuple):
+    """One entry to write: what it was decided on, as the columns of ``WRITE_SQL``, and its rows."""
+
+    account_id: int
+    symbol: str
+    halted: bool
+    cash: Decimal
+    shares: int
+    orig_order_id: int | None
+    orig_cash: Decimal | None
+    orig_shares: int | None
+    rows: EntryRows
 
 
 def entry_write(
@@ -212,49 +250,93 @@ def entry_write(
     ``Unavailable`` on lock or time-out trouble; in both cases nothing was written.
     """
     assert not connection.in_atomic_block, "entry commits by itself"
-    parameters = (*_verified(account_id, facts, need, held), rows.text())
-    failpoint("entry.before_commit", symbol=facts.row.symbol)
+    row = facts.row
+    entry = _Entry(
+        account_id=account_id,
+        symbol=row.symbol,
+        halted=row.halted,
+        cash=need.cash,
+        shares=need.shares,
+        orig_order_id=held.order_id if held else None,
+        orig_cash=held.cash if held else None,
+        orig_shares=held.shares if held else None,
+        rows=rows,
+    )
+    failpoint("entry.before_commit", symbol=row.symbol)
+    _write_together(entry)
+    failpoint("entry.after_commit", symbol=row.symbol)
+
+
+def _write_carry(load: Sequence[_Entry]) -> list[bool | BaseException | None]:
+    *columns, rows = zip(*load, strict=True)
     try:
         with _cursor() as cursor:
-            cursor.execute(WRITE_SQL, parameters)
-    except OperationalError as error:
-        raise Unavailable("busy", "The books do not answer; nothing was written. Try again.") from error
-    except psycopg.Error as error:
-        _failure_tell(error)
+            answer = cursor.execute(WRITE_SQL, (*map(array_text, columns), _rows_text(rows))).fetchone()
+    except (OperationalError, psycopg.Error) as error:
+        failure = _failure(error)
+        if len(load) > 1 and _is_unknown(failure):
+            return [_outcome_unknown() for _ in load]
+        if len(load) > 1:
+            raise Separately from error
+        if failure is error:
+            raise
+        raise failure from error
     finally:
         _transaction_end()
-    failpoint("entry.after_commit", symbol=facts.row.symbol)
+    assert answer is not None
+    written = set(answer[0])
+    if len(load) == 1 and not written:
+        raise FactsChanged
+    return [True if entry.account_id in written else None for entry in load]
 
 
-def _failure_tell(error: psycopg.Error) -> NoReturn:
+_write_together = Gathering(_write_carry, TOGETHER_MAX, key=lambda entry: entry.account_id)
+
+
+def _rows_text(entries: Sequence[EntryRows]) -> str:
+    """Return the rows of several entries as one JSON text, figures exact."""
+    return json_text(
+        {
+            table.name: [row for rows in entries for row in getattr(rows, table.name)]
+            for table in fields(EntryRows)
+        }
+    )
+
+
+def _failure(error: Exception) -> Exception:
     """Say what became of a transaction that failed; where the session is gone, nobody knows."""
-    if error.sqlstate == FACTS_CHANGED or _is_misrouted(error):
-        raise FactsChanged from error
-    if not isinstance(error, (*_BUSY, psycopg.OperationalError)):
-        raise error
-    if isinstance(error, _BUSY) or not connection.connection.closed:
-        raise Unavailable("busy", "The account is busy; nothing was written. Try again.") from error
-    raise Unavailable(
-        "outcome_unknown",
-        "The connection to the books was lost. Ask for this client order id before you send again.",
-    ) from error
+    if isinstance(error, OperationalError):
+        # Django's own: no session could be had.
+        return _busy("The books do not answer")
+    if _is_misrouted(error):
+        return FactsChanged()
+    if isinstance(error, _BUSY):
+        return _busy("The account is busy")
+    if not isinstance(error, psycopg.OperationalError):
+        return error
+    return _outcome_unknown() if connection.connection.closed else _busy("The account is busy")
 
 
-def _is_misrouted(error: psycopg.Error) -> bool:
+def _outcome_unknown() -> Unavailable:
+    return Unavailable(
+        _UNKNOWN, "The connection to the books was lost. Ask for this client order id before you send again."
+    )
+
+
+def _is_unknown(failure: Exception) -> bool:
+    return isinstance(failure, Unavailable) and failure.reason == _UNKNOWN
+
+
+def _is_misrouted(error: Exception) -> bool:
     """Return whether a day's table partition came into being between the row's routing and its insertion."""
     return isinstance(error, psycopg.errors.CheckViolation) and error.diag.constraint_name is None
-
-
-def _verified(account_id: int, facts: EntryFacts, need: Hold, held: Held | None) -> tuple[Any, ...]:
-    old = (held.order_id, held.cash, held.shares) if held else (None, None, None)
-    return (account_id, facts.row.symbol, facts.row.halted, need.cash, need.shares, *old)
 
 
 @contextmanager
 def _cursor() -> Iterator["psycopg.Cursor[Any]"]:
     connection.close_if_health_check_failed()
     connection.ensure_connection()
-    with psycopg.Cursor(connection.connection, row_factory=namedtuple_row) as cursor:
+    with psycopg.Cursor(connection.connection) as cursor:
         yield cursor
 
 
