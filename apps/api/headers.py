@@ -43,6 +43,7 @@ def headers_add(response: HttpResponseBase, request: Any) -> None:
     response.headers["X-RateLimit-Remaining"] = str(rate.remaining)
     response.headers["X-RateLimit-Reset"] = str(int(utc_now().timestamp()) + rate.reset_after_s)
     response.headers["Cache-Control"] = "no-store"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
 
 
 def request_id(request: Any) -> str:

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Protocol
 
 from django.db import connection
@@ -106,9 +107,9 @@ SELECT (SELECT system_identifier::text FROM pg_control_system()),
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EventRecord:
-    """One committed event as sinks get it."""
+    """One committed event as sinks get it; what it says is read only when a sink asks."""
 
     id: int
     topic: str
@@ -117,9 +118,17 @@ class EventRecord:
     account_id: int | None
     account_seq: int | None
     timestamp: datetime
-    data: dict[str, Any]
-    metadata: dict[str, Any]
+    data_text: str
+    metadata_text: str
     xact_id: int
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        return _exactly(self.data_text)
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        return _exactly(self.metadata_text)
 
     def message(self) -> dict[str, Any]:
         """Return the specification's event, with the account's stream position beside it."""
@@ -188,8 +197,12 @@ class SinkUnavailable(RuntimeError):
 
 def event_record(row: tuple[Any, ...]) -> EventRecord:
     """Return the record of a row as the reading statements select it."""
-    decoded = [json.loads(text, parse_float=Decimal) for text in row[7:9]]
-    return EventRecord(*[*row[:7], *decoded, row[9]])
+    return EventRecord(*row)
+
+
+def _exactly(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text, parse_float=Decimal)
+    return found
 
 
 def _django_cursor() -> AbstractContextManager[Any]:

@@ -115,10 +115,11 @@ class TerminalConsumer(LiveSocket):
         except MessageUnreadable as error:
             self._answer(Problem(type="error", message=str(error)))
 
-    async def account_event(self, message: dict[str, Any]) -> None:
-        """Take in an event of the account's group."""
+    async def account_events(self, message: dict[str, Any]) -> None:
+        """Take in events of the account's group."""
         if self.stream:
-            self.stream.take(message["event"])
+            for event in message["events"]:
+                self.stream.take(event)
             self.wake.set()
 
     def frame_take(self, frame: Frame) -> None:

@@ -60,10 +60,11 @@ class TradingConsumer(LiveSocket):
         except SlowClient:
             await self.close(code=CLOSE_SLOW)
 
-    async def account_event(self, message: dict[str, Any]) -> None:
-        """Take in an event of the account's group."""
+    async def account_events(self, message: dict[str, Any]) -> None:
+        """Take in events of the account's group."""
         if self.stream:
-            self.stream.take(message["event"])
+            for event in message["events"]:
+                self.stream.take(event)
             self.wake.set()
 
     async def sequenced_pull(self) -> list[str | bytes]:

@@ -9,6 +9,7 @@ REST_SETTINGS: dict[str, Any] = {
         "DEFAULT_AUTHENTICATION_CLASSES": ["apps.api.authentication.ApiKeyAuthentication"],
         "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
         "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+        "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apps.api.negotiation.OneForm",
         "EXCEPTION_HANDLER": "apps.api.errors.exception_handle",
         "UNAUTHENTICATED_USER": None,
     },

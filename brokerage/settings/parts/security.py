@@ -19,7 +19,7 @@ def security_settings(env: Environment) -> dict[str, Any]:
         "X_FRAME_OPTIONS": "DENY",
         "SECURE_REFERRER_POLICY": "same-origin",
         "CONTENT_SECURITY_POLICY": {
-            "EXCLUDE_URL_PREFIXES": ("/admin/", "/api/docs"),
+            "EXCLUDE_URL_PREFIXES": ("/admin/", "/api/docs", "/v2/"),
             "DIRECTIVES": {
                 "default-src": [NONE],
                 "script-src": [SELF],

@@ -1,0 +1,115 @@
+"""Questions that come at once travel together, and each fares as if it had gone by itself."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from apps.primitives.gathering import Gathering, Separately
+
+
+class Server:
+    """Answers a question with its double; can be made to keep the first load waiting."""
+
+    def __init__(self) -> None:
+        self.loads: list[list[int]] = []
+        self.begun, self.may_answer = threading.Event(), threading.Event()
+        self.may_answer.set()
+        self.act: Callable[[Sequence[int]], Sequence[Any]] = lambda load: [2 * number for number in load]
+
+    def carry(self, load: Sequence[int]) -> Sequence[Any]:
+        self.loads.append(list(load))
+        self.begun.set()
+        assert self.may_answer.wait(10)
+        return self.act(load)
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+def asked_together(gathering: Gathering[int, int], server: Server, numbers: Sequence[int]) -> list[Any]:
+    """Ask one question that is kept waiting, meanwhile the others, then let all go; returns what came."""
+    server.may_answer.clear()
+    with ThreadPoolExecutor(max_workers=len(numbers)) as pool:
+        futures: list[Future[int]] = []
+        for place, number in enumerate(numbers):
+            futures.append(pool.submit(gathering, number))
+            assert server.begun.wait(10)
+            until(lambda seen=place: len(gathering._waiting) >= seen)
+        server.may_answer.set()
+        return [future.exception(10) or future.result() for future in futures]
+
+
+def until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_whoever_comes_first_goes_at_once_and_the_others_share_the_next_message(server: Server) -> None:
+    gathering = Gathering(server.carry, most=3)
+    assert asked_together(gathering, server, [1, 2, 3, 4, 5]) == [2, 4, 6, 8, 10]
+    assert server.loads == [[1], [2, 3, 4], [5]]
+    assert gathering(7) == 14, "nobody is left carrying"
+
+
+def test_equal_keys_never_share_a_message(server: Server) -> None:
+    gathering = Gathering(server.carry, most=9, key=lambda number: number % 10)
+    assert asked_together(gathering, server, [1, 2, 12, 3, 22]) == [2, 4, 24, 6, 44]
+    assert server.loads == [[1], [2, 3], [12], [22]]
+
+
+def test_an_error_is_raised_where_it_was_asked_and_nowhere_else(server: Server) -> None:
+    server.act = lambda load: [KeyError(number) if number == 3 else number for number in load]
+    found = asked_together(Gathering(server.carry, most=9), server, [1, 2, 3, 4])
+    assert [found[0], found[1], found[3]] == [1, 2, 4]
+    assert isinstance(found[2], KeyError)
+
+
+def test_what_gets_no_answer_in_company_goes_by_itself(server: Server) -> None:
+    server.act = lambda load: [None if len(load) > 1 and number == 3 else number for number in load]
+    assert asked_together(Gathering(server.carry, most=9), server, [1, 2, 3, 4]) == [1, 2, 3, 4]
+    assert server.loads == [[1], [2, 3, 4], [3]]
+
+
+def test_when_nothing_came_of_a_load_each_goes_by_itself(server: Server) -> None:
+    def act(load: Sequence[int]) -> Sequence[int]:
+        if len(load) > 1:
+            raise Separately
+        return load
+
+    server.act = act
+    assert asked_together(Gathering(server.carry, most=9), server, [1, 2, 3]) == [1, 2, 3]
+    assert server.loads[:2] == [[1], [2, 3]]
+    assert sorted(server.loads[2:]) == [[2], [3]]
+
+
+def test_a_carrier_that_fails_fails_its_load_and_nobody_waits_for_ever(server: Server) -> None:
+    def act(load: Sequence[int]) -> Sequence[int]:
+        if len(load) > 1:
+            raise OSError("gone")
+        return load
+
+    server.act = act
+    gathering = Gathering(server.carry, most=9)
+    found = asked_together(gathering, server, [1, 2, 3])
+    assert found[0] == 1
+    assert [type(error) for error in found[1:]] == [OSError, OSError]
+    assert gathering(5) == 5
+
+
+def test_sixteen_threads_each_get_their_own_answers() -> None:
+    def carry(load: Sequence[int]) -> list[Any]:
+        time.sleep(0.0005)
+        return [None if number % 7 == 0 and len(load) > 1 else -number for number in load]
+
+    gathering = Gathering(carry, most=8, key=lambda number: number % 5)
+    numbers = range(1, 1_601)
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        assert list(pool.map(gathering, numbers, timeout=60)) == [-number for number in numbers]
