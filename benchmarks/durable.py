@@ -3,7 +3,8 @@
 A server of its own with the production settings, fsync on, on the same processors as the runner. Commands are
 queued by sets exactly as entry leaves them; then the production runner books until the queue is empty. Rounds
 of the workloads take turns with each other, and pgbench runs before and after them, so that a noisy neighbour
-disturbs all alike. ``--history`` says how many finished orders the last figures have behind them.
+disturbs all alike. ``--history`` says how many finished orders the last of these figures have behind them. The
+way in by HTTP follows, as in ``benchmarks.durable_entry``.
 """
 
 import argparse
@@ -19,10 +20,13 @@ from typing import Any
 
 import redis
 
+from benchmarks.durable_entry import EntryFigures, entry_measure
 from benchmarks.durable_history import history_fill
 from benchmarks.durable_load import cancels_queue, orders_queue
 from benchmarks.durable_server import Server
+from benchmarks.order_path import accounts_make
 from benchmarks.report import percentile, report_write
+from tests.support.platform import Platform
 
 SEED = 0
 """Nothing is drawn at random."""
@@ -96,6 +100,8 @@ def round_run(connection: Any, runner: BenchRunner, workload: str, tag: str) -> 
         cancels_queue(connection, COMMANDS)
     else:
         orders_queue(connection, tag, COMMANDS, workload)
+    # The rows that the load wrote are counted now, or they would be counted as the runner's.
+    connection.execute("SELECT pg_stat_force_next_flush()")
     trades, rows = (_number(connection, sql) for sql in ("SELECT count(*) FROM trades", _ROWS_SQL))
     took = runner.book()
     trades = _number(connection, "SELECT count(*) FROM trades") - trades
@@ -149,6 +155,14 @@ def figures_of(prefix: str, seen: dict[str, dict[str, float]]) -> dict[str, floa
     return {f"{prefix}{workload}_{key}": seen[workload][key] for workload in WORKLOADS for key in keys}
 
 
+def entry_seen() -> EntryFigures:
+    """Measure the way in by HTTP on a platform of its own."""
+    with Platform(demo=False) as platform:
+        accounts = accounts_make(platform)
+        platform.leader_pid()
+        return entry_measure(platform, accounts)
+
+
 def main() -> None:
     """Run everything and report."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -171,6 +185,7 @@ def main() -> None:
             ratios["ten_million_rows"] = old["resting"]["seconds"] / seen["resting"]["seconds"]
             ratios["ten_million_rows_trades"] = old["crossing"]["seconds"] / seen["crossing"]["seconds"]
             figures |= figures_of("old_", old)
+    entry = entry_seen()
     inserts, tpcb = (sum(pair) / 2 for pair in zip(before, after, strict=True))
     orders, trades, hot = (
         seen["resting"]["commands_per_s"],
@@ -186,6 +201,10 @@ def main() -> None:
         "pgbench_tpcb8_scale10_per_s": tpcb,
         "wake_to_fill_p50_ms": statistics.median(wakes),
         "wake_to_fill_p99_ms": percentile(wakes, 0.99),
+        "entry_p50_ms": entry.entry_p50_ms,
+        "entry_p99_ms": entry.entry_p99_ms,
+        "posts_per_s": entry.posts_per_s,
+        "trivial_per_s": entry.trivial_per_s,
         **figures_of("", seen),
         **figures,
         "history_rows": history,
@@ -194,6 +213,7 @@ def main() -> None:
         "orders_vs_pgbench_insert32": orders / inserts,
         "trades_vs_pgbench_tpcb8": trades / tpcb,
         "hot_account": hot / trades,
+        "post_vs_trivial_view": entry.post_vs_trivial_view,
     }
     report_write("durable", seed=SEED, samples=ROUNDS, figures=figures, ratios=ratios)
 

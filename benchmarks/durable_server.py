@@ -124,7 +124,8 @@ class Server:
         address = ["-h", LOOPBACK, "-p", str(self.postgres.port), "-U", str(url["user"]), str(url["dbname"])]
         done = subprocess.run(
             [str(program), *options, *address],
-            env={"PGPASSWORD": str(url["password"])},
+            # The server plans anew each time unless a session asks otherwise, as the runner's does.
+            env={"PGPASSWORD": str(url["password"]), "PGOPTIONS": "-c plan_cache_mode=auto"},
             capture_output=True,
             text=True,
             check=True,

@@ -36,11 +36,11 @@ FACTS_SQL = f"SELECT n, {', '.join(FactsRow._fields)} FROM entry_facts(%s, %s, %
 An array for each parameter, an element for each entry, but for the trade date.
 """
 
-WRITE_SQL = "SELECT entry_write(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+WRITE_SQL = "SELECT entry_write(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 """Sent outside a transaction it is one by itself: lock, verify, insert, commit, in one message.
 
-It returns the accounts whose entries were written; of the others something has changed since it was read,
-or, when there are several, somebody else had them locked. The lock changes nothing, so the SERIALIZABLE
-runner never fails because of an entry. Lock and verification are two statements inside, since a statement's
-snapshot is older than the lock it waits for.
+The first parameter says whether to wait for accounts that somebody else has locked, or to leave their entries
+out. It returns the accounts whose entries were written; of those left out otherwise, something has changed
+since it was read. The lock changes nothing, so the SERIALIZABLE runner never fails because of an entry. Lock
+and verification are two statements inside, since a statement's snapshot is older than the lock it waits for.
 """

@@ -29,19 +29,23 @@ class _Asked(Generic[Q, A]):
 class Gathering(Generic[Q, A]):
     """Answers questions of many threads, several in one message when they come faster than messages travel.
 
-    ``carry`` answers a load of them, in order. An answer may be an exception, which is then raised where it
-    was asked, and None leaves that question to go by itself. If it raises ``Separately`` all go by
-    themselves, each in its own thread. Whoever comes first carries at once; what comes while it is on its
-    way is the next load. Questions of equal ``key`` are never in one load.
+    ``carry`` answers a load of them, in order, and waits for nothing that concerns only one of them. An
+    answer may be an exception, which is then raised where it was asked; None leaves that question to go by
+    itself, and if it raises ``Separately`` all do: ``alone`` answers one, in the thread that asked, and may
+    wait.
+
+    Whoever comes first carries at once; what comes while it is on its way is the next load. Questions of equal
+    ``key`` are never in one load.
     """
 
     def __init__(
         self,
         carry: Callable[[Sequence[Q]], Sequence[A | BaseException | None]],
+        alone: Callable[[Q], A],
         most: int,
         key: Callable[[Q], Hashable] | None = None,
     ) -> None:
-        self._carry, self._most, self._key = carry, most, key
+        self._carry, self._alone, self._most, self._key = carry, alone, most, key
         self._lock = threading.Lock()
         self._waiting: list[_Asked[Q, A]] = []
         self._is_busy = False
@@ -57,7 +61,7 @@ class Gathering(Generic[Q, A]):
         if mine.leads:
             self._lead(mine)
         if not mine.is_answered:
-            _settle(mine, self._carry([question])[0])
+            return self._alone(question)
         if mine.error is not None:
             raise mine.error
         return mine.answer  # type: ignore[return-value]

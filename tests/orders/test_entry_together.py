@@ -13,7 +13,7 @@ from apps.matching.models import OrderCommand
 from apps.orders.models import LiveOrder, Order
 from apps.orders.services import transaction
 from apps.orders.services.transaction import FactsChanged
-from apps.primitives.errors import Unavailable
+from apps.primitives.errors import NotFound, Unavailable
 from apps.primitives.gathering import Separately
 from tests.support.builders import Trader, trader_open
 from tests.support.house import until
@@ -62,7 +62,7 @@ def test_one_whose_money_is_gone_is_left_out_and_the_others_are_written(
     assert transaction._write_carry(found) == [True, None, True]
     assert Order.objects.filter(account_id=bob.account_id).count() == 1
     with pytest.raises(FactsChanged):
-        transaction._write_carry(found[1:2])
+        transaction._write_alone(found[1])
 
 
 def test_a_busy_account_keeps_nobody_else_waiting(entries: Callable[..., list[Any]]) -> None:
@@ -71,8 +71,28 @@ def test_a_busy_account_keeps_nobody_else_waiting(entries: Callable[..., list[An
     with psycopg.connect(matching_url()) as other:
         other.execute("SELECT FROM accounts WHERE account_id = %s FOR NO KEY UPDATE", [bob.account_id])
         assert transaction._write_carry(found) == [True, None, True]
-    assert transaction._write_carry(found[1:2]) == [True]
+    assert transaction._write_alone(found[1])
     assert owners(Order) == sorted([ada.account_id, bob.account_id, cid.account_id])
+
+
+def test_an_order_of_a_busy_account_waits_by_itself_and_the_others_go_on(market: None) -> None:
+    ada, bob, _ = three()
+
+    def bought(trader: Trader) -> Any:
+        try:
+            return trader.buy(1, "100.00")
+        finally:
+            connections.close_all()
+
+    with psycopg.connect(matching_url()) as other, ThreadPoolExecutor(max_workers=1) as pool:
+        other.execute("SELECT FROM accounts WHERE account_id = %s FOR NO KEY UPDATE", [bob.account_id])
+        waiting = pool.submit(bought, bob)
+        waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+        until(lambda: other.execute(waits).fetchone(), "the busy account's order waits", 5)
+        assert ada.buy(1, "100.00").status == "PENDING"
+        assert not waiting.done()
+        other.commit()
+        assert waiting.result(10).status == "PENDING"
 
 
 def test_a_used_client_order_id_spoils_the_message_and_nothing_of_it_is_written(
@@ -84,9 +104,9 @@ def test_a_used_client_order_id_spoils_the_message_and_nothing_of_it_is_written(
     with pytest.raises(Separately):
         transaction._write_carry(found)
     assert owners(Order) == [bob.account_id]
-    assert transaction._write_carry(found[:1]) == [True]
+    assert transaction._write_alone(found[0])
     with pytest.raises(psycopg.errors.UniqueViolation):
-        transaction._write_carry(found[1:])
+        transaction._write_alone(found[1])
 
 
 def test_when_the_session_dies_under_a_message_nobody_goes_again(entries: Callable[..., list[Any]]) -> None:
@@ -130,7 +150,9 @@ def test_facts_of_several_are_each_of_their_own_account_and_symbol(market: None)
     found: list[Any] = transaction._facts_carry(asked)
     assert (found[0].row.account_id, found[0].row.cash_balance) == (bob.account_id, Decimal("22.00"))
     assert found[0].row.position_quantity == 7
-    assert found[1].reason == "no_account"
+    assert found[1] is None
+    with pytest.raises(NotFound, match="no trading account"):
+        transaction._facts_alone(asked[1])
     assert found[2].row.instrument_id is None
     assert (found[3].row.account_id, len(found[3].row.order_ids)) == (ada.account_id, 3)
     assert len({number for one in (found[0], *found[2:]) for number in one.row.order_ids}) == 5

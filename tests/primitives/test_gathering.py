@@ -16,6 +16,7 @@ class Server:
 
     def __init__(self) -> None:
         self.loads: list[list[int]] = []
+        self.alone: list[int] = []
         self.begun, self.may_answer = threading.Event(), threading.Event()
         self.may_answer.set()
         self.act: Callable[[Sequence[int]], Sequence[Any]] = lambda load: [2 * number for number in load]
@@ -25,6 +26,10 @@ class Server:
         self.begun.set()
         assert self.may_answer.wait(10)
         return self.act(load)
+
+    def lone(self, number: int) -> int:
+        self.alone.append(number)
+        return 100 * number
 
 
 @pytest.fixture
@@ -53,29 +58,30 @@ def until(happened: Callable[[], bool]) -> None:
 
 
 def test_whoever_comes_first_goes_at_once_and_the_others_share_the_next_message(server: Server) -> None:
-    gathering = Gathering(server.carry, most=3)
+    gathering = Gathering(server.carry, server.lone, most=3)
     assert asked_together(gathering, server, [1, 2, 3, 4, 5]) == [2, 4, 6, 8, 10]
     assert server.loads == [[1], [2, 3, 4], [5]]
     assert gathering(7) == 14, "nobody is left carrying"
 
 
 def test_equal_keys_never_share_a_message(server: Server) -> None:
-    gathering = Gathering(server.carry, most=9, key=lambda number: number % 10)
+    gathering = Gathering(server.carry, server.lone, most=9, key=lambda number: number % 10)
     assert asked_together(gathering, server, [1, 2, 12, 3, 22]) == [2, 4, 24, 6, 44]
     assert server.loads == [[1], [2, 3], [12], [22]]
 
 
 def test_an_error_is_raised_where_it_was_asked_and_nowhere_else(server: Server) -> None:
     server.act = lambda load: [KeyError(number) if number == 3 else number for number in load]
-    found = asked_together(Gathering(server.carry, most=9), server, [1, 2, 3, 4])
+    found = asked_together(Gathering(server.carry, server.lone, most=9), server, [1, 2, 3, 4])
     assert [found[0], found[1], found[3]] == [1, 2, 4]
     assert isinstance(found[2], KeyError)
 
 
 def test_what_gets_no_answer_in_company_goes_by_itself(server: Server) -> None:
-    server.act = lambda load: [None if len(load) > 1 and number == 3 else number for number in load]
-    assert asked_together(Gathering(server.carry, most=9), server, [1, 2, 3, 4]) == [1, 2, 3, 4]
-    assert server.loads == [[1], [2, 3, 4], [3]]
+    server.act = lambda load: [None if number == 3 else number for number in load]
+    found = asked_together(Gathering(server.carry, server.lone, most=9), server, [1, 2, 3, 4])
+    assert found == [1, 2, 300, 4]
+    assert (server.loads, server.alone) == ([[1], [2, 3, 4]], [3])
 
 
 def test_when_nothing_came_of_a_load_each_goes_by_itself(server: Server) -> None:
@@ -85,9 +91,26 @@ def test_when_nothing_came_of_a_load_each_goes_by_itself(server: Server) -> None
         return load
 
     server.act = act
-    assert asked_together(Gathering(server.carry, most=9), server, [1, 2, 3]) == [1, 2, 3]
-    assert server.loads[:2] == [[1], [2, 3]]
-    assert sorted(server.loads[2:]) == [[2], [3]]
+    found = asked_together(Gathering(server.carry, server.lone, most=9), server, [1, 2, 3])
+    assert found == [1, 200, 300]
+    assert (server.loads, sorted(server.alone)) == ([[1], [2, 3]], [2, 3])
+
+
+def test_one_that_waits_by_itself_keeps_nobody_from_carrying(server: Server) -> None:
+    server.act = lambda load: [None if number == 1 else number for number in load]
+    may_end = threading.Event()
+
+    def alone(number: int) -> int:
+        assert may_end.wait(10)
+        return 100 * number
+
+    gathering = Gathering(server.carry, alone, most=9)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        waiting = pool.submit(gathering, 1)
+        until(lambda: server.loads == [[1]])
+        assert [gathering(number) for number in (2, 3)] == [2, 3]
+        may_end.set()
+        assert waiting.result(10) == 100
 
 
 def test_a_carrier_that_fails_fails_its_load_and_nobody_waits_for_ever(server: Server) -> None:
@@ -97,7 +120,7 @@ def test_a_carrier_that_fails_fails_its_load_and_nobody_waits_for_ever(server: S
         return load
 
     server.act = act
-    gathering = Gathering(server.carry, most=9)
+    gathering = Gathering(server.carry, server.lone, most=9)
     found = asked_together(gathering, server, [1, 2, 3])
     assert found[0] == 1
     assert [type(error) for error in found[1:]] == [OSError, OSError]
@@ -107,9 +130,9 @@ def test_a_carrier_that_fails_fails_its_load_and_nobody_waits_for_ever(server: S
 def test_sixteen_threads_each_get_their_own_answers() -> None:
     def carry(load: Sequence[int]) -> list[Any]:
         time.sleep(0.0005)
-        return [None if number % 7 == 0 and len(load) > 1 else -number for number in load]
+        return [None if number % 7 == 0 else -number for number in load]
 
-    gathering = Gathering(carry, most=8, key=lambda number: number % 5)
+    gathering = Gathering(carry, lambda number: -number, most=8, key=lambda number: number % 5)
     numbers = range(1, 1_601)
     with ThreadPoolExecutor(max_workers=16) as pool:
         assert list(pool.map(gathering, numbers, timeout=60)) == [-number for number in numbers]

@@ -59,18 +59,19 @@ def _insert(table: str, columns: dict[str, str]) -> str:
 
 
 # Lock and verification are statements of their own: a statement's snapshot is older than the lock it waits for.
-# Several entries wait for no account, since all of them would wait for the one that is busy.
 WRITE = f"""
 CREATE FUNCTION entry_write(
-    p_account_ids bigint[], p_symbols text[], p_halted boolean[], p_cash numeric[], p_shares integer[],
+    p_wait boolean, p_account_ids bigint[], p_symbols text[], p_halted boolean[], p_cash numeric[], p_shares integer[],
     p_orig_order_ids bigint[], p_orig_cash numeric[], p_orig_shares integer[], p_rows jsonb
 ) RETURNS bigint[] LANGUAGE plpgsql {SETTINGS} AS $$
 DECLARE
-    v_locked bigint[] := p_account_ids;
+    v_locked bigint[];
     v_sound bigint[];
 BEGIN
-    IF cardinality(p_account_ids) = 1 THEN
-        PERFORM FROM accounts WHERE account_id = p_account_ids[1] FOR NO KEY UPDATE;
+    IF p_wait THEN
+        v_locked := ARRAY(
+            SELECT account_id FROM accounts WHERE account_id = ANY(p_account_ids)
+            ORDER BY account_id FOR NO KEY UPDATE);
     ELSE
         v_locked := ARRAY(
             SELECT account_id FROM accounts WHERE account_id = ANY(p_account_ids)
@@ -104,7 +105,7 @@ END $$;
 DROP = """
 DROP FUNCTION entry_facts(bigint[], text[], text[], integer[], date);
 DROP FUNCTION entry_write(
-    bigint[], text[], boolean[], numeric[], integer[], bigint[], numeric[], integer[], jsonb);
+    boolean, bigint[], text[], boolean[], numeric[], integer[], bigint[], numeric[], integer[], jsonb);
 """
 
 

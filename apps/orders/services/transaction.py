@@ -126,33 +126,40 @@ def facts_read(account_id: int, symbol: str, client_order_id: str, orders: int =
 
 
 def _facts_carry(load: Sequence[_Asked]) -> list[EntryFacts | BaseException | None]:
+    try:
+        found = _facts_fetch(load)
+    except Exception as error:
+        raise Separately from error
+    return [found.get(n) for n in range(len(load))]
+
+
+def _facts_alone(asked: _Asked) -> EntryFacts:
+    found = _facts_fetch([asked])
+    if not found:
+        raise NotFound("no_account", "This key has no trading account.")
+    return found[0]
+
+
+def _facts_fetch(load: Sequence[_Asked]) -> dict[int, EntryFacts]:
+    """Return what is known of each, by its place; nothing of one without an account."""
     session = market_session()
     columns = [array_text(column) for column in zip(*load, strict=True)]
     try:
         with _cursor() as cursor:
             rows = cursor.execute(FACTS_SQL, (*columns, session.trade_date)).fetchall()
-    except (OperationalError, psycopg.Error) as error:
-        if len(load) > 1:
-            raise Separately from error
-        if isinstance(error, (OperationalError, *_BUSY, psycopg.OperationalError)):
-            raise _busy("The books do not answer") from error
-        raise
+    except (OperationalError, psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
+        raise _busy("The books do not answer") from error
     finally:
         _transaction_end()
     now = utc_now()
-    found = {row[0]: EntryFacts(FactsRow._make(row[1:]), session, now) for row in rows}
-    return [found.get(n) or _no_account() for n in range(1, len(load) + 1)]
-
-
-def _no_account() -> NotFound:
-    return NotFound("no_account", "This key has no trading account.")
+    return {row[0] - 1: EntryFacts(FactsRow._make(row[1:]), session, now) for row in rows}
 
 
 def _busy(what: str) -> Unavailable:
     return Unavailable("busy", f"{what}; nothing was written. Try again.")
 
 
-_facts_together = Gathering(_facts_carry, TOGETHER_MAX)
+_facts_together = Gathering(_facts_carry, _facts_alone, TOGETHER_MAX)
 
 
 def duplicate_of(order_id: int) -> Conflict:
@@ -268,29 +275,40 @@ def entry_write(
 
 
 def _write_carry(load: Sequence[_Entry]) -> list[bool | BaseException | None]:
+    try:
+        written = _entries_write(load, wait=False)
+    except Exception as error:
+        if _is_unknown(error):
+            return [_outcome_unknown() for _ in load]
+        raise Separately from error
+    return [True if entry.account_id in written else None for entry in load]
+
+
+def _write_alone(entry: _Entry) -> bool:
+    if not _entries_write([entry], wait=True):
+        raise FactsChanged
+    return True
+
+
+_write_together = Gathering(_write_carry, _write_alone, TOGETHER_MAX, key=lambda entry: entry.account_id)
+
+
+def _entries_write(load: Sequence[_Entry], *, wait: bool) -> set[int]:
+    """Return the accounts whose entries are committed; raises when none is, or when nobody knows."""
     *columns, rows = zip(*load, strict=True)
+    parameters = (wait, *map(array_text, columns), _rows_text(rows))
     try:
         with _cursor() as cursor:
-            answer = cursor.execute(WRITE_SQL, (*map(array_text, columns), _rows_text(rows))).fetchone()
+            answer = cursor.execute(WRITE_SQL, parameters).fetchone()
     except (OperationalError, psycopg.Error) as error:
         failure = _failure(error)
-        if len(load) > 1 and _is_unknown(failure):
-            return [_outcome_unknown() for _ in load]
-        if len(load) > 1:
-            raise Separately from error
         if failure is error:
             raise
         raise failure from error
     finally:
         _transaction_end()
     assert answer is not None
-    written = set(answer[0])
-    if len(load) == 1 and not written:
-        raise FactsChanged
-    return [True if entry.account_id in written else None for entry in load]
-
-
-_write_together = Gathering(_write_carry, TOGETHER_MAX, key=lambda entry: entry.account_id)
+    return set(answer[0])
 
 
 def _rows_text(entries: Sequence[EntryRows]) -> str:
