@@ -3,8 +3,8 @@
 A server of its own with the production settings, fsync on, on the same processors as the runner. Commands are
 queued by sets exactly as entry leaves them; then the production runner books until the queue is empty. Rounds
 of the workloads take turns with each other, and pgbench runs before and after them, so that a noisy neighbour
-disturbs all alike. ``--history`` says how many finished orders the last of these figures have behind them. The
-way in by HTTP follows, as in ``benchmarks.durable_entry``.
+disturbs all alike. ``--history`` says how many finished orders the last of these figures have behind them.
+The way in by HTTP follows, as in ``benchmarks.durable_entry``.
 """
 
 import argparse

@@ -34,8 +34,8 @@ class Gathering(Generic[Q, A]):
     itself, and if it raises ``Separately`` all do: ``alone`` answers one, in the thread that asked, and may
     wait.
 
-    Whoever comes first carries at once; what comes while it is on its way is the next load. Questions of equal
-    ``key`` are never in one load.
+    Whoever comes first carries at once; what comes while it is on its way is the next load. Questions of
+    equal ``key`` are never in one load.
     """
 
     def __init__(
