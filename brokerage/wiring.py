@@ -65,6 +65,9 @@ def _wake_wait() -> Callable[[float], None]:
             if not listening.subscribed:
                 listening.subscribe(WAKE_CHANNEL)
             listening.get_message(timeout=timeout_s)
+            # One turn answers all wake-ups until now: kept, they would wake for hours after a busy one.
+            while listening.get_message(timeout=0):
+                pass
         except (RedisError, OSError):
             time.sleep(timeout_s)
 

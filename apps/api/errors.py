@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 API_PREFIXES = ("/v1", "/v2", "/v3", "/v1beta1", "/api")
 RETRY_AFTER_S = 1
-READ_ONLY = "25006"
+READ_ONLY, TIMED_OUT = "25006", "25P04"
 """SQLSTATE read_only_sql_transaction, which Django counts among its internal errors."""
 
 UNPROCESSABLE = 42210000
@@ -80,16 +80,16 @@ def exception_handle(error: Exception, context: dict[str, Any]) -> Response | No
         return _retryable(Response(error_body(error), status=error_status(error)))
     if isinstance(error, exceptions.APIException):
         return _framework_answer(error)
-    if isinstance(error, OperationalError | InterfaceError) or _is_read_only(error):
+    if isinstance(error, OperationalError | InterfaceError) or _is_passing(error):
         logger.error("the database does not answer: %s", error)
         body = {"code": 50310000, "message": _BUSY_MESSAGE, "reason": "unavailable"}
         return _retryable(Response(body, status=503))
     return None
 
 
-def _is_read_only(error: Exception) -> bool:
-    """Return whether a server that may not be written to said so: a standby, or one being cared for."""
-    return getattr(error.__cause__, "sqlstate", None) == READ_ONLY
+def _is_passing(error: Exception) -> bool:
+    """Return whether a server said no that may say yes: it may not be written to now, or took too long."""
+    return getattr(error.__cause__, "sqlstate", None) in (READ_ONLY, TIMED_OUT)
 
 
 def _retryable(response: Response) -> Response:

@@ -24,10 +24,13 @@ WHERE matching_partition = %s AND seen_at > clock_timestamp() - interval '{HEARI
 ORDER BY seen_at DESC LIMIT 64
 """
 
-STANDBY_GONE_SQL = f"""
+STANDBYS_OLD_SQL = f"""
 DELETE FROM matching_standbys
-WHERE matching_partition = %(part)s AND ((host = %(host)s AND port = %(port)s)
-    OR seen_at < clock_timestamp() - interval '{HEARING_S * 6} s')
+WHERE matching_partition = %(part)s AND seen_at < clock_timestamp() - interval '{HEARING_S * 3} s'
+"""
+
+STANDBY_GONE_SQL = """
+DELETE FROM matching_standbys WHERE matching_partition = %(part)s AND host = %(host)s AND port = %(port)s
 """
 
 _beating: ContextVar["ports.Heart | None"] = ContextVar("beating", default=None)
@@ -66,14 +69,15 @@ class Ear:
 
 
 def standby_seen(cursor: Any, matching_partition: int, ear: ports.Ear, seq: int) -> None:
-    """Write where this standby listens and how far it has followed."""
+    """Write where this standby listens and how far it has followed; forget those that have fallen silent."""
+    cursor.execute(STANDBYS_OLD_SQL, {"part": matching_partition})
     cursor.execute(
         STANDBY_SEEN_SQL, {"part": matching_partition, "host": ear.host, "port": ear.port, "seq": seq}
     )
 
 
 def standby_gone(cursor: Any, matching_partition: int, ear: ports.Ear) -> None:
-    """Forget this standby, and those that have not been seen for a minute."""
+    """Forget this standby."""
     cursor.execute(STANDBY_GONE_SQL, {"part": matching_partition, "host": ear.host, "port": ear.port})
 
 

@@ -146,7 +146,7 @@ def epoch_begin(connection: "psycopg.Connection[Any]", matching_partition: int) 
     if not lock_try(connection, matching_partition):
         raise SessionUnfit("the lock is not held by this session's own backend")
     connection.execute(FULL_COMMIT_SQL)
-    parameters = {"part": matching_partition, "host": socket.gethostname(), "pid": os.getpid()}
+    parameters = {"part": matching_partition, "host": machine_name(), "pid": os.getpid()}
     row = connection.execute(EPOCH_SQL, parameters).fetchone()
     assert row is not None
     return Leadership(matching_partition, *row)
@@ -189,14 +189,22 @@ def process_is_ending(host: str, pid: int) -> bool:
     The kernel closes its session only when its memory is gone, some ten milliseconds later. Of a process of
     another machine nothing is known.
     """
-    if host != socket.gethostname():
+    if host != machine_name():
         return False
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return False
     # The second field is the program's name in brackets and may hold anything.
-    return bool(int(stat.rpartition(")")[2].split()[6]) & _PF_EXITING)
+    return bool(int(stat.rpartition(b")")[2].split()[6]) & _PF_EXITING)
+
+
+def machine_name() -> str:
+    """Return where this process runs: the host and, since containers may share its name, the pids' space."""
+    try:
+        return f"{socket.gethostname()}/{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return socket.gethostname()
 
 
 def leader_terminate(

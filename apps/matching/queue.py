@@ -54,19 +54,23 @@ class CommandQueue:
     def __init__(self, matching_partition: int) -> None:
         self.matching_partition = matching_partition
         self._swept_at = float("-inf")
+        self._is_first = True
 
     def take(self, cursor: "psycopg.Cursor[Any]", monotonic_s: float, now: datetime) -> list[Command]:
         """Return up to 1,000 waiting commands in id order, from a minute back or, at times, from the start.
 
-        Never from the last id taken: a smaller id may commit later.
+        Never from the last id taken: a smaller id may commit later. From the start again and again while
+        there is more than one batch: what has waited through an outage comes before what is new.
         """
         floor, most = 0, BATCH_COMMANDS_MAX
-        if self._swept_at == float("-inf"):
-            most = FIRST_COMMANDS_MAX
+        if self._is_first:
+            most, self._is_first = FIRST_COMMANDS_MAX, False
             cursor.execute(PLANS_SQL)
-        if monotonic_s - self._swept_at < SWEEP_INTERVAL_S:
+        is_sweep = monotonic_s - self._swept_at >= SWEEP_INTERVAL_S
+        if not is_sweep:
             floor = id_floor(now) - (LOOK_BACK_S * 1000 << 21)
-        else:
-            self._swept_at = monotonic_s
         cursor.execute(TAKE_SQL, (self.matching_partition, floor, most))
-        return [Command(*row) for row in cursor.fetchall()]
+        commands = [Command(*row) for row in cursor.fetchall()]
+        if is_sweep and len(commands) < most:
+            self._swept_at = monotonic_s
+        return commands

@@ -10,7 +10,7 @@ from apps.instruments.calendar import exchange_date
 from apps.operations.services.bands import bands_upkeep
 from apps.operations.services.partition_merging import partitions_merge
 from apps.operations.services.partition_rehoming import partitions_rehome
-from apps.operations.services.partitions import partitions_ensure
+from apps.operations.services.partitions import partitions_analyze, partitions_ensure
 from apps.operations.services.reconcile_rounds import FULL, RECENT, reconcile_round
 from apps.operations.services.sessions import session_upkeep, turn_next
 from apps.operations.services.settlement import settlement_run
@@ -24,11 +24,12 @@ UPKEEP_INTERVAL = timedelta(seconds=15)
 
 @shared_task(name="operations.partitions_upkeep")
 def partitions_upkeep_task() -> None:
-    """Make the coming days' partitions, rehome strays (whose alarm is in the log), merge old months."""
+    """Make the coming days' partitions, rehome strays with an alarm in the log, merge months, count rows."""
     today = utc_now().date()
     if partitions_ensure(today).strays:
         partitions_rehome()
     partitions_merge(today)
+    partitions_analyze()
 
 
 @shared_task(name="operations.settlement_run")

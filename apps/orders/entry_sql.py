@@ -11,6 +11,7 @@ class FactsRow(NamedTuple):
     symbol: str
     now: datetime
     order_ids: list[int]
+    open_orders: int
     account_id: int
     user_id: int
     account_status: str

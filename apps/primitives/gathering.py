@@ -57,32 +57,49 @@ class Gathering(Generic[Q, A]):
             self._waiting.append(mine)
             mine.leads, self._is_busy = not self._is_busy, True
         if not mine.leads:
-            mine.turn.acquire()
+            self._wait(mine)
         if mine.leads:
-            self._lead(mine)
+            self._lead()
         if not mine.is_answered:
             return self._alone(question)
         if mine.error is not None:
             raise mine.error
         return mine.answer  # type: ignore[return-value]
 
-    def _lead(self, mine: "_Asked[Q, A]") -> None:
-        with self._lock:
-            load = self._load()
-        assert mine in load, "whoever has waited longest leads"
+    def _wait(self, mine: "_Asked[Q, A]") -> None:
         try:
+            mine.turn.acquire()
+        except BaseException:
+            # Whoever is called away must neither be carried nor be waited for as the next to lead.
+            with self._lock:
+                if mine in self._waiting:
+                    self._waiting.remove(mine)
+                is_next = mine.leads
+            if is_next:
+                self._pass_on()
+            raise
+
+    def _lead(self) -> None:
+        load: list[_Asked[Q, A]] = []
+        try:
+            with self._lock:
+                load = self._load()
             answers = self._carry([asked.question for asked in load])
             for asked, answer in zip(load, answers, strict=True):
                 _settle(asked, answer)
         except Separately:
             pass
-        except BaseException as error:
+        except Exception as error:
             for asked in load:
                 asked.is_answered, asked.error = True, error
+        except BaseException:
+            for asked in load:
+                asked.is_answered, asked.error = True, RuntimeError("whoever carried this was called away")
+            raise
         finally:
-            self._pass_on()
             for asked in load:
                 asked.turn.release()
+            self._pass_on()
 
     def _load(self) -> "list[_Asked[Q, A]]":
         """Take the longest waiting, of each key the first, and leave the rest waiting in order."""

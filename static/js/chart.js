@@ -9,6 +9,7 @@ const TABLE_ROWS = 200;
 const KEEP_BARS = 2000;
 /** Bars are built here from trades as they come; now and then the server's own replace them. */
 const RESYNC_EVERY_MS = 60000;
+const MARKS_EVERY_MS = 250;
 
 const fixed = (value) => value.toFixed(value < 1 ? 4 : 2);
 const barOf = (row) => ({ time: row.t, open: Number(row.o), high: Number(row.h), low: Number(row.l), close: Number(row.c), volume: row.v });
@@ -26,6 +27,8 @@ class Chart extends HTMLElement {
   #loading = 0;
   #asOf = 0;
   #resync = 0;
+  #marksBusy = false;
+  #marksStale = false;
 
   connectedCallback() {
     this.symbol = this.getAttribute("symbol");
@@ -36,7 +39,7 @@ class Chart extends HTMLElement {
       [bus, "trades", ({ detail }) => detail.symbol === this.symbol && detail.trades.forEach((trade) => this.#trade(trade))],
       [bus, "hello", () => this.load(false)],
       [document, "display-changed", () => this.#frame?.recolour()],
-      [document.body, "account-changed", () => this.marksLoad()],
+      [document.body, "account-changed", () => this.#marksSoon()],
     ];
     this.listeners.forEach(([target, name, handler]) => target.addEventListener(name, handler));
     document.dispatchEvent(new CustomEvent("chart-interval", { detail: this.interval }));
@@ -90,6 +93,19 @@ class Chart extends HTMLElement {
     const frame = new ChartFrame(this.canvas);
     frame.chart.subscribeCrosshairMove((move) => this.#legend(move.seriesData?.get(frame.candles)));
     return frame;
+  }
+
+  /** One request at a time, and a pause after it: an account may change many times a second. */
+  async #marksSoon() {
+    this.#marksStale = true;
+    if (this.#marksBusy) return;
+    this.#marksBusy = true;
+    while (this.#marksStale && this.isConnected) {
+      this.#marksStale = false;
+      await new Promise((done) => setTimeout(done, MARKS_EVERY_MS));
+      await this.marksLoad();
+    }
+    this.#marksBusy = false;
   }
 
   async marksLoad() {

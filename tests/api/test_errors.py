@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection, transaction
 from django.test import Client, override_settings
 from django_redis import get_redis_connection
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -76,6 +76,20 @@ def test_database_trouble_is_a_503_that_says_what_to_do(ada: Api, monkeypatch: p
     answer = ada.get("/v2/clock")
     _is_refusal(answer, 503, 50310000)
     assert answer["Retry-After"]
+
+
+def test_a_reading_that_took_too_long_is_a_503_and_no_fault_of_ours(
+    ada: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL transaction_timeout = '20ms'")
+            cursor.execute("SELECT pg_sleep(1)")
+
+    monkeypatch.setattr(market_views, "market_clock", late)
+    answer = ada.get("/v2/clock")
+    _is_refusal(answer, 503, 50310000)
+    connection.close()
 
 
 def test_headers_count_down_and_the_bucket_s_end_is_429(ada: Api) -> None:

@@ -170,3 +170,10 @@ def test_a_leader_finds_the_standbys_that_were_seen_and_forgets_those_that_went(
             (ears[1].port,),
         )
         assert standbys_heard(cursor, 0) == [("127.0.0.1", ears[2].port)]
+        cursor.execute(
+            "UPDATE matching_standbys SET seen_at = seen_at - interval '31 s' WHERE port = %s",
+            (ears[1].port,),
+        )
+        standby_seen(cursor, 0, ears[2], 7)
+        cursor.execute("SELECT port FROM matching_standbys WHERE matching_partition = 0")
+        assert cursor.fetchall() == [(ears[2].port,)], "one that fell silent is no standby that lags"

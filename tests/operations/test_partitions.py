@@ -12,7 +12,7 @@ from apps.events.facts import EventRow, Topic
 from apps.events.services import event_append
 from apps.operations.services.partition_merging import MergeMismatch, partitions_merge
 from apps.operations.services.partition_rehoming import partitions_rehome
-from apps.operations.services.partitions import homes, partitions_ensure, stray_counts
+from apps.operations.services.partitions import homes, partitions_analyze, partitions_ensure, stray_counts
 from apps.primitives.clock import utc_now
 from apps.primitives.ids import day_bounds, id_floor
 from apps.primitives.partitions import partition_name
@@ -199,3 +199,16 @@ def test_a_row_of_today_lies_in_todays_partition(database: None) -> None:
     assert found[0][0] == partition_name("events", today)
     low, high = day_bounds(today)
     assert low <= found[0][1] < high
+
+
+def test_the_planner_knows_each_table_as_a_whole() -> None:
+    """By itself the server never counts a partitioned table, and plans a join of two as if it knew none."""
+    known = "SELECT reltuples FROM pg_class WHERE oid = 'events'::regclass"
+    for number in range(20):
+        event_at(utc_now(), number)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE events")
+        cursor.execute("UPDATE pg_class SET reltuples = -1 WHERE oid = 'events'::regclass")
+    assert rows_of(known) == [(-1.0,)]
+    partitions_analyze()
+    assert rows_of(known)[0][0] >= 20

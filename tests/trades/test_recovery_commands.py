@@ -175,6 +175,13 @@ def test_a_journal_without_its_beginning_is_replayed_from_a_snapshot(folder: Pat
             engine_begin(cursor, 0, engine_make, folder, Committed(1, 42, 42, "0"), None)
 
 
-def test_a_partition_that_nobody_ever_led_is_empty(exchange: Exchange) -> None:
+def test_a_partition_that_nobody_ever_led_is_empty(exchange: Exchange, settings: Any) -> None:
+    settings.MATCHING_PARTITIONS = [0, 3]
     assert "from open orders: 0 orders at sequence 0" in said("matching_recover", "--partition", "3")
     assert "the 0 trades are" in said("matching_replay", "--partition", "3")
+
+
+@pytest.mark.parametrize("name", ["matching_recover", "matching_replay"])
+def test_a_partition_that_does_not_exist_proves_nothing(exchange: Exchange, name: str) -> None:
+    with pytest.raises(CommandError, match="choose from 0"):
+        said(name, "--partition", "3")

@@ -108,7 +108,8 @@ def check_run(check: Check, window: Window = EVERYTHING, timeout_s: float = TIME
 
 def _rows(check: Check, window: Window, timeout_s: float) -> Iterable[dict[str, Any]]:
     with _snapshot(timeout_s) as cursor:
-        sql = f"SELECT * FROM ({check.sql}) AS broken LIMIT {BROKEN_ROWS_MAX}"
+        # As a rule nothing is broken and all must be looked at: a plan for the first rows would be slow.
+        sql = f"WITH broken AS MATERIALIZED ({check.sql}) SELECT * FROM broken LIMIT {BROKEN_ROWS_MAX}"
         cursor.execute(sql, window.parameters())
         columns = [column[0] for column in cursor.description]
         return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]

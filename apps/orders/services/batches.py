@@ -22,12 +22,13 @@ SELECT {_COLUMNS},
        CASE WHEN l.status = 'HELD' THEN l.held_shares ELSE 0 END
 FROM orders o
 LEFT JOIN live_orders l ON l.order_id = o.order_id AND l.order_id = ANY(%(ids)s::bigint[])
-WHERE o.order_id = ANY(%(ids)s::bigint[])
+WHERE o.order_id = ANY(%(ids)s::bigint[]) AND o.order_id BETWEEN %(low)s::bigint AND %(high)s::bigint
 """
 
 ORDERS_ACCEPT_SQL = f"""
-UPDATE orders AS o SET status = 'NEW', updated_at = %s
-WHERE o.order_id = ANY(%s::bigint[]) AND o.status = 'PENDING' AND o.group_id IS NULL
+UPDATE orders AS o SET status = 'NEW', updated_at = %(now)s
+WHERE o.order_id = ANY(%(ids)s::bigint[]) AND o.order_id BETWEEN %(low)s::bigint AND %(high)s::bigint
+  AND o.status = 'PENDING' AND o.group_id IS NULL
 RETURNING {_COLUMNS}
 """
 
@@ -53,6 +54,7 @@ FROM unnest(%(ids)s::bigint[], %(statuses)s::text[], %(filled)s::int[], %(values
      AS v (order_id, status, filled_quantity, filled_value, reason, replaced_by, live, quantity, stop_price,
            high_water_mark, triggered_at, expires_at)
 WHERE o.order_id = v.order_id AND o.order_id = ANY(%(ids)s::bigint[])
+  AND o.order_id BETWEEN %(low)s::bigint AND %(high)s::bigint
 """
 
 _INSERT_COLUMNS = (
@@ -88,8 +90,18 @@ WHERE group_id = ANY(%(groups)s::bigint[] || ARRAY(
 
 def orders_read(cursor: Any, order_ids: Sequence[int]) -> dict[int, OrderState]:
     """Return orders by id with their holds, as the batch finds them."""
-    cursor.execute(ORDERS_READ_SQL, {"ids": array_text(order_ids)})
+    if not order_ids:
+        return {}
+    cursor.execute(ORDERS_READ_SQL, _named(order_ids))
     return _states(cursor)
+
+
+def _named(order_ids: Collection[int]) -> dict[str, Any]:
+    """Return ids as parameters, with the span in which they lie.
+
+    From an array a plan that is kept cannot tell which days it needs; from the span it can.
+    """
+    return {"ids": array_text(order_ids), "low": min(order_ids), "high": max(order_ids)}
 
 
 def orders_accept(cursor: Any, priorities: Mapping[int, int], now: datetime) -> dict[int, OrderState]:
@@ -100,7 +112,7 @@ def orders_accept(cursor: Any, priorities: Mapping[int, int], now: datetime) -> 
     """
     if not priorities:
         return {}
-    cursor.execute(ORDERS_ACCEPT_SQL, (now, array_text(priorities)))
+    cursor.execute(ORDERS_ACCEPT_SQL, {"now": now, **_named(priorities)})
     found = _states(cursor)
     if found:
         places = array_text([priorities[order_id] for order_id in found])
@@ -139,7 +151,7 @@ def orders_write(cursor: Any, states: Sequence[OrderState], partition: int, now:
         ORDERS_UPDATE_SQL,
         {
             "now": now,
-            "ids": array_text([s.order_id for s in changed]),
+            **_named([s.order_id for s in changed]),
             "statuses": array_text([s.status.value for s in changed]),
             "filled": array_text([s.filled_quantity for s in changed]),
             "values": array_text([s.filled_value for s in changed]),

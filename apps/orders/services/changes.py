@@ -11,6 +11,7 @@ from apps.instruments.selectors import instrument_id_of
 from apps.matching.messages import NOT_FOR_ENGINE, Command
 from apps.matching.services import command_append, matching_wake
 from apps.orders.engine_terms import flags_of, stop_units, trail_units
+from apps.orders.entry_facts import EntryFacts
 from apps.orders.intents import ReplaceIntent
 from apps.orders.models import Order
 from apps.orders.selectors import (
@@ -24,7 +25,6 @@ from apps.orders.selectors import (
 from apps.orders.services.entry import refusal_append
 from apps.orders.services.replacement import Replacement, changes_read, replacement_plan
 from apps.orders.services.transaction import (
-    EntryFacts,
     EntryRows,
     entry_attempt,
     entry_write,

@@ -10,11 +10,11 @@ from apps.events.services import event_append
 from apps.matching.messages import Command
 from apps.matching.services import matching_wake
 from apps.orders.engine_terms import flags_of, stop_units, trail_units
+from apps.orders.entry_facts import EntryFacts
 from apps.orders.intents import OrderIntent
 from apps.orders.selectors import OrderView
 from apps.orders.services.plan import PlannedOrder, orders_count, orders_plan
 from apps.orders.services.transaction import (
-    EntryFacts,
     EntryRows,
     entry_attempt,
     entry_write,

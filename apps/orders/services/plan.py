@@ -9,8 +9,8 @@ from apps.instruments.calendar import Session
 from apps.instruments.rules import auction_entry_check
 from apps.instruments.selectors import market_calendar
 from apps.orders.combinations import exits_base_check
+from apps.orders.entry_facts import EntryFacts
 from apps.orders.intents import OrderIntent, StopLoss
-from apps.orders.services.transaction import EntryFacts
 from apps.primitives.fix import Leg, OrderClass, OrderType, OrdStatus, Side, TimeInForce
 from apps.risk.rules import Hold, OrderFacts, pretrade_check, pretrade_hold, tick_check
 

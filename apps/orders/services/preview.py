@@ -7,9 +7,10 @@ from typing import Any
 
 from apps.marketdata.quotes import BookView, StatusView, book_latest
 from apps.orders.combinations import AUCTIONS, STOPS
+from apps.orders.entry_facts import EntryFacts
 from apps.orders.intents import OrderIntent
 from apps.orders.services.plan import order_facts, orders_count, orders_plan
-from apps.orders.services.transaction import EntryFacts, facts_read
+from apps.orders.services.transaction import facts_read
 from apps.primitives.errors import BrokerageError
 from apps.primitives.fix import OrderType, Side, TimeInForce
 from apps.primitives.money import QUANTITY_MAX, trade_value

@@ -9,9 +9,10 @@ from apps.instruments.rules import auction_entry_check
 from apps.instruments.selectors import market_calendar
 from apps.orders.combinations import AUCTIONS, LASTING, exits_base_check, exits_check
 from apps.orders.engine_terms import type_in_engine
+from apps.orders.entry_facts import EntryFacts
 from apps.orders.intents import ReplaceIntent, percent_parse
 from apps.orders.models import LiveOrder, Order
-from apps.orders.services.transaction import EntryFacts, Held
+from apps.orders.services.transaction import Held
 from apps.primitives.errors import Conflict, Invalid
 from apps.primitives.fix import Leg, OrderType, OrdStatus, Side, TimeInForce
 from apps.primitives.money import QUANTITY_MAX

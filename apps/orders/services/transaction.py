@@ -8,7 +8,6 @@ Entries of several threads that come at once share their messages; each fares as
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,9 +16,9 @@ from django.db import OperationalError, connection
 from psycopg.pq import TransactionStatus
 
 from apps.events.facts import EventRow, json_text
-from apps.instruments.calendar import Session, session_is_open
 from apps.instruments.selectors import market_session
 from apps.matching.messages import Command
+from apps.orders.entry_facts import EntryFacts
 from apps.orders.entry_sql import FACTS_SQL, WRITE_SQL, FactsRow
 from apps.orders.models import OrderClientKey
 from apps.primitives.clock import utc_now
@@ -28,7 +27,7 @@ from apps.primitives.failpoints import failpoint
 from apps.primitives.fix import OrdStatus
 from apps.primitives.gathering import Gathering, Separately
 from apps.primitives.literals import array_text
-from apps.risk.rules import AccountFacts, Hold, InstrumentFacts
+from apps.risk.rules import Hold
 
 T = TypeVar("T")
 
@@ -37,6 +36,13 @@ ATTEMPTS_MAX = 20
 
 TOGETHER_MAX = 32
 """How many entries may share one message: about as many as a web process has threads."""
+
+HEAVY_ORDERS = 500
+"""An account with more open orders, whose holds take a millisecond to add up, keeps nobody company."""
+
+HEAVY_MAX = 4_096
+_heavy: set[int] = set()
+"""Accounts that were heavy when they were last read here."""
 
 _BUSY = (
     psycopg.errors.LockNotAvailable,
@@ -66,43 +72,6 @@ class Held:
     remaining: int
 
 
-@dataclass(frozen=True, slots=True)
-class EntryFacts:
-    """One reading of all that risk needs, and the session it was read in."""
-
-    row: FactsRow
-    session: Session
-    now: datetime
-
-    @property
-    def order_id(self) -> int:
-        """The id of the first order that is entered on this reading."""
-        return int(self.row.order_ids[0])
-
-    @property
-    def instrument(self) -> InstrumentFacts:
-        row = self.row
-        return InstrumentFacts(
-            symbol=row.symbol,
-            status=row.instrument_status,
-            tradable=row.tradable,
-            halted=row.halted,
-            market_is_open=session_is_open(self.session, self.now),
-            last_price=row.last_price,
-            limit_bps=row.limit_bps,
-            ticks=tuple((start, step) for start, step in row.ticks or ()),
-        )
-
-    def account(self, *, cash: Decimal = Decimal(0), shares: int = 0) -> AccountFacts:
-        """Return the account with ``cash`` and ``shares`` of an order being replaced set free."""
-        row = self.row
-        return AccountFacts(
-            account_status=row.account_status,
-            available_cash=row.cash_balance - row.held_cash + cash,
-            available_shares=row.position_quantity - row.held_shares + shares,
-        )
-
-
 class _Asked(NamedTuple):
     """What one entry asks to read, as the columns of ``FACTS_SQL``."""
 
@@ -117,7 +86,9 @@ def facts_read(account_id: int, symbol: str, client_order_id: str, orders: int =
 
     Raises ``NotFound``, and ``Conflict`` for a used client id.
     """
-    facts = _facts_together(_Asked(account_id, symbol, client_order_id, orders))
+    asked = _Asked(account_id, symbol, client_order_id, orders)
+    facts = _facts_alone(asked) if account_id in _heavy else _facts_together(asked)
+    _heavy_note(facts)
     if facts.row.client_key_order_id is not None:
         raise duplicate_of(facts.row.client_key_order_id)
     if facts.row.instrument_id is None:
@@ -125,10 +96,21 @@ def facts_read(account_id: int, symbol: str, client_order_id: str, orders: int =
     return facts
 
 
+def _heavy_note(facts: EntryFacts) -> None:
+    if facts.row.open_orders <= HEAVY_ORDERS:
+        _heavy.discard(facts.row.account_id)
+        return
+    if len(_heavy) >= HEAVY_MAX:
+        _heavy.clear()
+    _heavy.add(facts.row.account_id)
+
+
 def _facts_carry(load: Sequence[_Asked]) -> list[EntryFacts | BaseException | None]:
     try:
         found = _facts_fetch(load)
     except Exception as error:
+        if len(load) == 1:
+            return [error]
         raise Separately from error
     return [found.get(n) for n in range(len(load))]
 
@@ -270,7 +252,10 @@ def entry_write(
         rows=rows,
     )
     failpoint("entry.before_commit", symbol=row.symbol)
-    _write_together(entry)
+    if account_id in _heavy:
+        _write_alone(entry)
+    else:
+        _write_together(entry)
     failpoint("entry.after_commit", symbol=row.symbol)
 
 
@@ -278,6 +263,8 @@ def _write_carry(load: Sequence[_Entry]) -> list[bool | BaseException | None]:
     try:
         written = _entries_write(load, wait=False)
     except Exception as error:
+        if len(load) == 1:
+            return [error]
         if _is_unknown(error):
             return [_outcome_unknown() for _ in load]
         raise Separately from error

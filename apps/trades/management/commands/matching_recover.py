@@ -25,7 +25,8 @@ class Command(BaseCommand):
     help = "Recover a matching partition's books as its next leader would; read only. Exit 1 if it could not."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--partition", type=int, default=0, help="the matching partition, 0 unless given")
+        known = settings.MATCHING_PARTITIONS
+        parser.add_argument("--partition", type=int, default=known[0], choices=known, help="0 unless given")
         parser.add_argument(
             "--explain", action="store_true", help="go both roads, say each step, and compare the books"
         )

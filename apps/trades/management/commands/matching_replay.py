@@ -17,7 +17,8 @@ class Command(BaseCommand):
     help = "Replay journalled commands and compare with the trades; exit 1 and show the first difference."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--partition", type=int, default=0, help="the matching partition, 0 unless given")
+        known = settings.MATCHING_PARTITIONS
+        parser.add_argument("--partition", type=int, default=known[0], choices=known, help="0 unless given")
         parser.add_argument("--from", type=int, dest="first", metavar="SEQ", help="else as early as possible")
         parser.add_argument("--to", type=int, dest="last", metavar="SEQ", help="else to what is committed")
 
