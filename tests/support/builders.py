@@ -9,6 +9,7 @@ from typing import Any
 
 from apps.accounts.services import account_open
 from apps.events.facts import SYSTEM
+from apps.instruments.models import BandRule
 from apps.instruments.selectors import market_session
 from apps.instruments.services import instrument_add, market_rules_default
 from apps.operations.services.funding import cash_deposit, shares_issue
@@ -25,6 +26,8 @@ RULES_FROM = date(2020, 1, 1)
 def market_open(prices: Mapping[str, Decimal]) -> None:
     """Write the market's rules and list shares at their starting prices."""
     market_rules_default(RULES_FROM)
+    # No test may depend on the time of day; that bands are wider near the close is told where it is tested.
+    BandRule.objects.update(doubled_at_close=False)
     for symbol, price in prices.items():
         instrument_add(
             symbol=symbol,

@@ -27,7 +27,7 @@ MARKER_KEY = "orders:view"
 """Up to which place in the events the view is whole; missing while it is not."""
 
 LOCK_KEY = "orders:view:rebuilding"
-LOCK_S = 30
+LOCK_S = 10
 
 VIEW_LIVE_SQL = "SELECT order_id, status FROM live_orders WHERE order_id = ANY(%(order_ids)s)"
 
