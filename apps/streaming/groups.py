@@ -13,8 +13,6 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from apps.events.relay import EventRecord, SinkUnavailable
-from apps.primitives.clock import iso
-from apps.primitives.ids import Kind, public_id
 
 MESSAGE_TYPE = "account.events"
 MESSAGE_EVENTS_MAX = 100
@@ -28,13 +26,10 @@ def account_group(account_id: int) -> str:
 
 def event_wire(event: EventRecord) -> dict[str, Any]:
     """Return an event as sockets get it: the specification's fields, exact figures as strings."""
+    message = event.message()
     return {
-        "event_id": str(public_id(Kind.EVENT, event.id)),
-        "event_type": event.event_type,
-        "account_id": event.account_id,
-        "account_seq": event.account_seq,
-        "timestamp": iso(event.timestamp),
-        "data": _exact(event.data),
+        name: _exact(message[name])
+        for name in ("event_id", "event_type", "account_id", "account_seq", "timestamp", "data")
     }
 
 

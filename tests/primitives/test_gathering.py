@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from apps.primitives.gathering import Gathering, Separately
+from tests.support.house import until
 
 
 class Server:
@@ -45,16 +46,9 @@ def asked_together(gathering: Gathering[int, int], server: Server, numbers: Sequ
         for place, number in enumerate(numbers):
             futures.append(pool.submit(gathering, number))
             assert server.begun.wait(10)
-            until(lambda seen=place: len(gathering._waiting) >= seen)
+            until(lambda seen=place: len(gathering._waiting) >= seen, "it waits")
         server.may_answer.set()
         return [future.exception(10) or future.result() for future in futures]
-
-
-def until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def test_whoever_comes_first_goes_at_once_and_the_others_share_the_next_message(server: Server) -> None:
@@ -107,7 +101,7 @@ def test_one_that_waits_by_itself_keeps_nobody_from_carrying(server: Server) -> 
     gathering = Gathering(server.carry, alone, most=9)
     with ThreadPoolExecutor(max_workers=1) as pool:
         waiting = pool.submit(gathering, 1)
-        until(lambda: server.loads == [[1]])
+        until(lambda: server.loads == [[1]], "it was carried")
         assert [gathering(number) for number in (2, 3)] == [2, 3]
         may_end.set()
         assert waiting.result(10) == 100

@@ -1,0 +1,46 @@
+"""Facts that are written while more are told: all of them in the order told, or none."""
+
+import psycopg
+import pytest
+
+from apps.events.facts import EventRow, Topic
+from apps.events.models import Event
+from apps.events.services import EventStream, event_append
+from tests.support.databases import DATABASES
+from tests.support.matching import matching_url
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
+
+
+def fact(number: int) -> EventRow:
+    return EventRow(Topic.ACCOUNTS, "TOLD", 0, {"number": number})
+
+
+def written() -> list[int]:
+    return [data["number"] for data in Event.objects.order_by("id").values_list("data", flat=True)]
+
+
+@pytest.mark.parametrize("count", [0, 3, 199, 200, 450])
+def test_what_is_told_while_it_streams_and_after_is_written_once_and_in_order(count: int) -> None:
+    stream = EventStream()
+    with psycopg.connect(matching_url()) as connection, connection.cursor() as cursor:
+        with stream.streaming(cursor):
+            for number in range(count):
+                stream.append(fact(number))
+            assert len(stream.rows) < 200, "the server has what was told before"
+        for number in range(count, count + 5):
+            stream.append(fact(number))
+        event_append(cursor, stream.rows)
+    assert written() == list(range(count + 5))
+
+
+def test_a_failure_while_it_streams_leaves_nothing_and_a_session_that_goes_on() -> None:
+    with psycopg.connect(matching_url()) as connection, connection.cursor() as cursor:
+        stream = EventStream()
+        with pytest.raises(ZeroDivisionError), stream.streaming(cursor):
+            for number in range(450):
+                stream.append(fact(number))
+            raise ZeroDivisionError
+        connection.rollback()
+        event_append(cursor, [fact(7)])
+    assert written() == [7]
