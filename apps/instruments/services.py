@@ -43,7 +43,7 @@ UPDATE instrument_prices AS p SET
     updated_at = clock_timestamp()
 FROM unnest(%s::text[], %s::date[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::bigint[])
      AS v (symbol, trade_date, first, high, low, last, volume)
-WHERE p.symbol = v.symbol
+WHERE p.symbol = v.symbol AND p.symbol = ANY(%s::text[])
 """
 
 
@@ -53,7 +53,8 @@ def last_prices_write(cursor: Any, rows: Sequence[LastPrice]) -> None:
         columns = zip(
             *((r.symbol, r.trade_date, r.first, r.high, r.low, r.last, r.volume) for r in rows), strict=True
         )
-        cursor.execute(LAST_PRICES_SQL, [array_text(column) for column in columns])
+        texts = [array_text(column) for column in columns]
+        cursor.execute(LAST_PRICES_SQL, [*texts, texts[0]])
 
 
 @transaction.atomic

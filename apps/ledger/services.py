@@ -97,7 +97,7 @@ UPDATE accounts AS a SET
     event_seq = v.event_seq, version = a.version + 1, updated_at = clock_timestamp()
 FROM unnest(%s::bigint[], %s::int[], %s::numeric[], %s::numeric[], %s::numeric[], %s::bigint[])
      AS v (account_id, version, cash_balance, unsettled_cash, buying_power, event_seq)
-WHERE a.account_id = v.account_id AND a.version = v.version
+WHERE a.account_id = v.account_id AND a.account_id = ANY(%s::bigint[]) AND a.version = v.version
 """
 
 
@@ -118,6 +118,7 @@ def balances_write(cursor: Any, states: Sequence[BalanceState]) -> None:
         (s.account_id, s.version, s.cash_balance, s.unsettled_cash, s.buying_power, s.event_seq)
         for s in sorted(states, key=lambda s: s.account_id)
     ]
-    cursor.execute(BALANCES_WRITE_SQL, [array_text(column) for column in zip(*rows, strict=True)])
+    columns = [array_text(column) for column in zip(*rows, strict=True)]
+    cursor.execute(BALANCES_WRITE_SQL, [*columns, columns[0]])
     if cursor.rowcount != len(rows):
         raise VersionMismatch(f"{len(rows) - cursor.rowcount} of {len(rows)} accounts changed meanwhile")

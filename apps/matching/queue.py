@@ -28,14 +28,18 @@ ORDER BY command_id LIMIT %s
 """
 
 
-PLANS_SQL = "SET enable_seqscan = off; SET enable_sort = off; SET enable_mergejoin = off"
+PLANS_SQL = (
+    "SET enable_seqscan = off; SET enable_sort = off; SET enable_mergejoin = off; SET enable_nestloop = off"
+)
 """From the first take on, the session finds each row by its key: what the statistics say of a table that is
-empty one moment and full the next must not make a batch read all of it."""
+empty one moment and full the next must not make a batch read all of it. What an array names is joined by
+hash, or looked up row by row where the statement says LATERAL: the planner expects ten of any array, and would
+compare each of a thousand with each of a thousand."""
 
 REQUEUE_SQL = """
 UPDATE order_commands AS c SET command_id = k.fresh
 FROM (SELECT command_id, next_id() AS fresh FROM unnest(%s::bigint[]) AS k (command_id)) AS k
-WHERE c.command_id = k.command_id
+WHERE c.command_id = k.command_id AND c.command_id = ANY(%s::bigint[])
 """
 
 
@@ -45,7 +49,8 @@ def kept_requeue(cursor: "psycopg.Cursor[Any]", command_ids: Collection[int]) ->
     At its head, a batch of them would be taken for ever, and what they wait for never.
     """
     if command_ids:
-        cursor.execute(REQUEUE_SQL, (sorted(command_ids),))
+        kept = sorted(command_ids)
+        cursor.execute(REQUEUE_SQL, (kept, kept))
 
 
 class CommandQueue:

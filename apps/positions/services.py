@@ -40,7 +40,8 @@ class PositionState:
 POSITIONS_READ_SQL = """
 SELECT p.account_id, p.user_id, p.symbol, p.quantity, p.average_cost, p.realized_pnl
 FROM unnest(%s::bigint[], %s::text[]) AS k (account_id, symbol)
-JOIN positions p ON p.account_id = k.account_id AND p.symbol = k.symbol
+CROSS JOIN LATERAL (
+    SELECT * FROM positions WHERE account_id = k.account_id AND symbol = k.symbol OFFSET 0) AS p
 """
 
 POSITIONS_WRITE_SQL = """

@@ -1,5 +1,7 @@
 """A batch is booked by sets: a few statements, whatever its size."""
 
+import itertools
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -7,8 +9,10 @@ import psycopg
 import pytest
 
 from apps.accounts.locks import GATE_BOOKING_SQL
+from apps.matching.heartbeat import STANDBYS_SQL
 from apps.matching.queue import PLANS_SQL
 from apps.matching.runner import BEGIN_SQL, COMMIT_SQL
+from apps.matching.standby import SYMBOLS_SQL, TIME_SQL
 from apps.orders.models import LiveOrder, Order
 from apps.primitives.failpoints import FailpointHit, failpoints_arm
 from apps.trades.rehearsal import STATEMENTS, runner_rehearse
@@ -67,6 +71,26 @@ def test_a_standby_has_rehearsed_all_that_a_first_batch_asks(
     assert len(asked) > 15
     assert asked <= set(STATEMENTS), "a first batch would wait while the server plans this"
     assert (ada.shares(), bob.shares()) == (3, 87), "the rehearsal itself did nothing"
+
+
+def test_no_statement_of_a_batch_reads_a_whole_table_or_compares_all_with_all(exchange: Exchange) -> None:
+    # What is asked once, when a leader begins, may read the few books of its partition.
+    begun = (STANDBYS_SQL, SYMBOLS_SQL, TIME_SQL)
+    asked = [sql for sql in STATEMENTS if sql not in begun and not sql.lstrip().startswith("COPY")]
+    with exchange.connection.transaction(), exchange.connection.cursor() as cursor:
+        cursor.execute(PLANS_SQL.replace("SET ", "SET LOCAL "))
+        for sql in asked:
+            cursor.execute(f"EXPLAIN (GENERIC_PLAN) {_numbered(sql)}")
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+            assert "Seq Scan" not in plan and "Join Filter" not in plan, plan
+
+
+def _numbered(sql: str) -> str:
+    """Return a statement with the server's own names of its parameters."""
+    names: dict[str, int] = {}
+    sql = re.sub(r"%\((\w+)\)s", lambda m: f"${names.setdefault(m[1], len(names) + 1)}", sql)
+    places = itertools.count(1)
+    return re.sub(r"%s", lambda _: f"${next(places)}", sql)
 
 
 def test_orders_that_only_rest_are_written_with_their_places_in_time(

@@ -16,12 +16,16 @@ _COLUMNS = """
        o.trail_percent, o.high_water_mark, o.triggered_at, o.order_class, o.group_id, o.leg
 """
 
+# Holds are looked up order by order: of an array the planner expects ten, and would compare a thousand orders
+# with a thousand holds.
 ORDERS_READ_SQL = f"""
 SELECT {_COLUMNS},
        coalesce(l.hold_price, 0), coalesce(l.priority, 0), l.trigger_price,
        CASE WHEN l.status = 'HELD' THEN l.held_shares ELSE 0 END
 FROM orders o
-LEFT JOIN live_orders l ON l.order_id = o.order_id AND l.order_id = ANY(%(ids)s::bigint[])
+LEFT JOIN LATERAL (
+    SELECT hold_price, priority, trigger_price, status, held_shares FROM live_orders
+    WHERE order_id = o.order_id OFFSET 0) AS l ON true
 WHERE o.order_id = ANY(%(ids)s::bigint[]) AND o.order_id BETWEEN %(low)s::bigint AND %(high)s::bigint
 """
 
