@@ -33,8 +33,8 @@ PLANS_SQL = (
 )
 """From the first take on, the session finds each row by its key: what the statistics say of a table that is
 empty one moment and full the next must not make a batch read all of it. What an array names is joined by
-hash, or looked up row by row where the statement says LATERAL: the planner expects ten of any array, and would
-compare each of a thousand with each of a thousand."""
+hash, or looked up row by row where the statement says LATERAL: the planner expects ten of any array, and
+would compare each of a thousand with each of a thousand."""
 
 REQUEUE_SQL = """
 UPDATE order_commands AS c SET command_id = k.fresh
