@@ -55,8 +55,10 @@ class Gathering(Generic[Q, A]):
         mine: _Asked[Q, A] = _Asked(question)
         with self._lock:
             self._waiting.append(mine)
-            mine.leads, self._is_busy = not self._is_busy, True
-        if not mine.leads:
+            is_first, self._is_busy = not self._is_busy, True
+            mine.leads = is_first
+        # Not what ``leads`` says by now: whoever is made to lead meanwhile still has a turn to take.
+        if not is_first:
             self._wait(mine)
         if mine.leads:
             self._lead()

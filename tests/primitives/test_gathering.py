@@ -121,6 +121,42 @@ def test_a_carrier_that_fails_fails_its_load_and_nobody_waits_for_ever(server: S
     assert gathering(5) == 5
 
 
+class SlowLock:
+    """A lock after which one thread does something before it goes on."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.afterwards: dict[int, Callable[[], None]] = {}
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *error: Any) -> None:
+        self._lock.release()
+        self.afterwards.pop(threading.get_ident(), lambda: None)()
+
+
+def test_whoever_is_made_to_lead_before_waiting_leads_all_the_same(server: Server) -> None:
+    gathering = Gathering(server.carry, server.lone, most=9)
+    lock = gathering._lock = SlowLock()  # type: ignore[assignment]
+    server.may_answer.clear()
+
+    def led_at_once() -> None:
+        server.may_answer.set()
+        until(lambda: bool(gathering._waiting) and gathering._waiting[0].leads, "it is the next to lead")
+
+    def ask(number: int) -> int:
+        lock.afterwards[threading.get_ident()] = led_at_once
+        return gathering(number)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        first = pool.submit(gathering, 1)
+        assert server.begun.wait(10)
+        second = pool.submit(ask, 2)
+        assert [first.result(10), second.result(10)] == [2, 4]
+    assert gathering(7) == 14, "nobody is left carrying"
+
+
 def test_sixteen_threads_each_get_their_own_answers() -> None:
     def carry(load: Sequence[int]) -> list[Any]:
         time.sleep(0.0005)
