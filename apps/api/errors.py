@@ -49,6 +49,10 @@ _BUSY_MESSAGE = (
     "the system cannot answer now. "
     "If this was an order, look it up by its client_order_id before you send it again."
 )
+_AWAY_MESSAGE = (
+    "The books are out of reach for a moment. If this was an order, look for it in the blotter before you "
+    "send it again."
+)
 
 
 def error_status(error: BrokerageError) -> int:
@@ -80,16 +84,17 @@ def exception_handle(error: Exception, context: dict[str, Any]) -> Response | No
         return _retryable(Response(error_body(error), status=error_status(error)))
     if isinstance(error, exceptions.APIException):
         return _framework_answer(error)
-    if isinstance(error, OperationalError | InterfaceError) or _is_passing(error):
+    if database_is_away(error):
         logger.error("the database does not answer: %s", error)
         body = {"code": 50310000, "message": _BUSY_MESSAGE, "reason": "unavailable"}
         return _retryable(Response(body, status=503))
     return None
 
 
-def _is_passing(error: Exception) -> bool:
-    """Return whether a server said no that may say yes: it may not be written to now, or took too long."""
-    return getattr(error.__cause__, "sqlstate", None) in (READ_ONLY, TIMED_OUT)
+def database_is_away(error: Exception) -> bool:
+    """Return whether the same may succeed soon: no server answers, or it may not be written or took long."""
+    is_passing = getattr(error.__cause__, "sqlstate", None) in (READ_ONLY, TIMED_OUT)
+    return is_passing or isinstance(error, OperationalError | InterfaceError)
 
 
 def _retryable(response: Response) -> Response:
@@ -153,6 +158,16 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer an address that does not exist."""
     return _answer(request, 404, 40410000, "endpoint not found", "404.html")
+
+
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """Answer while the database is away; scripts get a sentence, people a page that tries again by itself."""
+    if "text/html" in request.headers.get("Accept", "") and "HX-Request" not in request.headers:
+        response = _answer(request, 503, 50310000, _AWAY_MESSAGE, "503.html")
+    else:
+        response = JsonResponse({"error": {"reason": "unavailable", "message": _AWAY_MESSAGE}}, status=503)
+    response["Retry-After"] = str(RETRY_AFTER_S)
+    return response
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

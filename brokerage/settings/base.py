@@ -57,6 +57,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "brokerage.middleware.StaffTimeoutsMiddleware",
+    "brokerage.middleware.OutageMiddleware",
 ]
 
 TEMPLATES = [
