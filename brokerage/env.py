@@ -20,6 +20,7 @@ REQUIRED_IN_PRODUCTION = (
     "PUBLIC_URL",
 )
 MARKET_CALENDARS = ("OPEN", "XNYS")
+MARKETDATA_BACKENDS = ("auto", "plain", "timescale")
 MATCHING_PATIENCE = {
     "MATCHING_SILENCE_REALTIME_MS": (60, 5, 60_000),
     "MATCHING_SILENCE_MS": (100, 10, 60_000),
@@ -55,6 +56,7 @@ class Environment:
     database_runner_url: str
     marketdata_url: str
     marketdata_owner_url: str
+    marketdata_backend: str
     redis_url: str
     kafka_bootstrap_servers: tuple[str, ...]
     secret_key: str
@@ -64,6 +66,7 @@ class Environment:
     public_url_is_given: bool
     metrics_token: str
     market_calendar: str
+    quotes_kept_days: int
     price_bands_are_on: bool
     host: str
     port: int
@@ -105,6 +108,7 @@ def environment_read(
         database_runner_url=url(values, "DATABASE_RUNNER_URL") or database_owner_url,
         marketdata_url=marketdata_url,
         marketdata_owner_url=url(values, "MARKETDATA_OWNER_URL") or marketdata_url,
+        marketdata_backend=choice(values, "MARKETDATA_BACKEND", MARKETDATA_BACKENDS),
         redis_url=url(values, "REDIS_URL"),
         kafka_bootstrap_servers=words(values, "KAFKA_BOOTSTRAP_SERVERS"),
         secret_key=_secret_key(values, deployment),
@@ -114,6 +118,7 @@ def environment_read(
         public_url_is_given=bool(text(values, "PUBLIC_URL")),
         metrics_token=_metrics_token(values),
         market_calendar=market_calendar,
+        quotes_kept_days=integer(values, "MARKETDATA_QUOTES_DAYS", 30, 1, 3_660),
         price_bands_are_on=boolean(values, "PRICE_BANDS", market_calendar != "OPEN"),
         host=text(values, "OPENBELL_HOST", "127.0.0.1"),
         port=integer(values, "OPENBELL_PORT", 8000, 1, 65535),

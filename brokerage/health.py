@@ -6,6 +6,8 @@ from django.http import HttpRequest, JsonResponse
 from redis import Redis
 from redis.exceptions import RedisError
 
+from apps.marketdata.backends import backend_problem
+
 
 def healthz(request: HttpRequest) -> JsonResponse:
     """Answer 200 while the process can answer at all."""
@@ -19,6 +21,13 @@ def _database_check(alias: str) -> str:
     except DatabaseError as error:
         return f"failing: {type(error).__name__}"
     return "ok"
+
+
+def _marketdata_check() -> str:
+    """Report whether the database answers, and whether its back end has what it needs."""
+    answer = _database_check("marketdata")
+    problem = backend_problem() if answer == "ok" else None
+    return f"failing: {problem}" if problem else answer
 
 
 def _redis_check() -> str:
@@ -46,7 +55,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """Answer 200 when orders can be accepted durably, else 503; each part is named."""
     checks = {
         "database": _database_check("default"),
-        "marketdata": _database_check("marketdata"),
+        "marketdata": _marketdata_check(),
         "redis": _redis_check(),
     }
     ready = all(value == "ok" for value in checks.values())

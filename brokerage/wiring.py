@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from apps.events.relay import Relay
 
 LIVE = "live"
@@ -41,6 +43,18 @@ def relay_groups() -> "Sequence[Relay]":
 def relay_wait(relay: "Relay") -> Callable[[float], None]:
     """Return how a relay waits: people watch the live one, which wake-ups reach; others have their turns."""
     return _wake_wait() if relay.name == LIVE else lambda timeout_s: time.sleep(max(timeout_s, TURN_S))
+
+
+def quotes_recording(stopping: "Event") -> None:
+    """Record the top of each listed share's book until told to stop."""
+    from redis import Redis
+
+    from apps.instruments.selectors import instruments_active
+    from apps.marketdata.quotes_recorder import QuoteRecorder, quotes_record
+
+    redis = Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)
+    recorder = QuoteRecorder(redis, lambda: [view.symbol for view in instruments_active()])
+    quotes_record(recorder, stopping)
 
 
 def _wake_wait() -> Callable[[float], None]:

@@ -11,10 +11,13 @@ from django.test import TransactionTestCase
 from django_redis import get_redis_connection
 
 from apps.instruments.selectors import instrument_id_of
+from tests.support.backends import backend, timescale_server
 from tests.support.books import books_problems
 from tests.support.builders import Trader, market_open, trader_open
 from tests.support.databases import DATABASES
 from tests.support.matching import Exchange
+
+__all__ = ["backend", "timescale_server"]
 
 KEPT_TABLES = {"django_migrations", "django_content_type", "auth_permission"}
 

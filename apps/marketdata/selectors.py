@@ -1,16 +1,14 @@
 """Reads of market data: candles of every interval, the newest trades, and a line of recent closes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cache
-from typing import Any
-
-from django.db import connections
 
 from apps.instruments.calendar import EXCHANGE_ZONE
-from apps.marketdata.candles import INTERVALS, Bar, Interval, Tick, interval_get
+from apps.marketdata.candles import INTERVALS, Bar, Tick, interval_get
+from apps.marketdata.joining import Span, bars_read, rows_read
 from apps.primitives.clock import utc_now
+from apps.primitives.errors import Invalid
 
 __all__ = [
     "INTERVALS",
@@ -19,12 +17,12 @@ __all__ = [
     "bar_latest",
     "bar_list",
     "bar_today",
+    "bars_at",
     "bars_imported",
     "sparkline",
     "tick_list",
 ]
 
-ALIAS = "marketdata"
 BARS_MAX = 10_000
 TICKS_MAX = 1_000
 SYMBOLS_MAX = 100
@@ -32,46 +30,17 @@ SPARKLINE_INTERVAL = "5m"
 TICK_WINDOWS = (timedelta(minutes=15), timedelta(days=1), timedelta(days=7), timedelta(days=92))
 """How far back the tape is read before it is read further: few table partitions are opened."""
 
-# The sources are joined at the step, where ticks win over imported history, and only then made longer.
-_BARS_SQL = """
-WITH made AS (
-    SELECT {step} AS time, open, high, low, close, volume FROM {table}
-    WHERE symbol = %(symbol)s AND time >= %(low)s AND time < %(high)s
-    ORDER BY time DESC LIMIT %(table_rows)s
-), history AS (
-    SELECT time, open, high, low, close, volume FROM ohlcv
-    WHERE symbol = %(symbol)s AND interval = %(imported)s AND time >= %(low)s AND time < %(high)s
-    ORDER BY time DESC LIMIT %(imported_rows)s
-), imported AS (
-    SELECT {step} AS step, {columns} FROM history GROUP BY 1
-), steps AS (
-    SELECT time, open, high, low, close, volume FROM made
-    UNION ALL
-    SELECT * FROM imported WHERE step NOT IN (SELECT time FROM made)
-)
-SELECT {bucket} AS bucket, {columns} FROM steps GROUP BY 1
-HAVING {bucket} BETWEEN %(start)s AND %(end)s
-ORDER BY 1 DESC LIMIT %(limit)s
-"""
-
-_COLUMNS = (
-    "(array_agg(open ORDER BY time))[1] AS open, max(high) AS high, min(low) AS low, "
-    "(array_agg(close ORDER BY time DESC))[1] AS close, sum(volume)::bigint AS volume"
-)
-
 _TICKS_SQL = """
-SELECT trade_id, time, symbol, price, quantity, side, exchange FROM market_data_ticks
+SELECT trade_id, time, symbol, price, quantity, side, exchange, in_session FROM market_data_ticks
 WHERE symbol = %s AND time >= %s ORDER BY time DESC, trade_id DESC LIMIT %s
 """
 
+_AT_SQL = """
+SELECT symbol, time, open, high, low, close, volume, trade_count, round(turnover / volume, 6)
+FROM {table} WHERE symbol = ANY(%s) AND time = ANY(%s)
+"""
+
 _FIRST = datetime(1970, 1, 1, tzinfo=EXCHANGE_ZONE)
-
-
-@cache
-def _bars_sql(interval: Interval) -> str:
-    return _BARS_SQL.format(
-        step=interval.step, bucket=interval.bucket, table=interval.table, columns=_COLUMNS
-    )
 
 
 def bar_list(
@@ -88,26 +57,24 @@ def bar_list(
     """
     one, start, end = interval_get(interval), start or _FIRST, end or utc_now()
     limit = max(1, min(limit, BARS_MAX))
-    # A bucket longer than its step is cut by the bounds, so each source gives one more at either end.
-    buckets = limit + 2
-    parameters = {
-        "symbol": symbol,
-        "imported": one.imported,
-        "low": start,
-        "high": end + one.span,
-        "start": start,
-        "end": end,
-        "table_rows": buckets * one.table_rows,
-        "imported_rows": buckets * one.imported_rows,
-        "limit": limit,
-    }
-    return [Bar(*row) for row in reversed(_rows(_bars_sql(one), parameters))]
+    rows = bars_read([Span(symbol, start, end)], one, "desc", each=limit, limit=limit)
+    return [bar for _, bar in reversed(rows)]
 
 
-def _rows(sql: str, parameters: Any) -> list[tuple[Any, ...]]:
-    with connections[ALIAS].cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchall()
+def bars_at(keys: Sequence[tuple[str, datetime]], interval: str = "1m") -> dict[tuple[str, datetime], Bar]:
+    """Return the candles made from ticks that begin exactly there, by symbol and start; those there are.
+
+    Raises ``Invalid`` for an interval that is not kept: 15m and 1W are made on reading only.
+    """
+    one = interval_get(interval)
+    if one.table_rows != 1:
+        raise Invalid("bad_interval", f"Candles of {interval} are not kept.", field="interval")
+    wanted = set(keys)
+    if not wanted:
+        return {}
+    values = [sorted({symbol for symbol, _ in wanted}), sorted({start for _, start in wanted})]
+    found = {(row[0], row[1]): Bar(*row[1:]) for row in rows_read(_AT_SQL.format(table=one.table), values)}
+    return {key: bar for key, bar in found.items() if key in wanted}
 
 
 def bar_today(symbol: str) -> Bar | None:
@@ -120,8 +87,9 @@ def bar_today(symbol: str) -> Bar | None:
 
 def bar_latest(symbols: Iterable[str]) -> dict[str, Bar]:
     """Return the newest minute candle of each symbol that has one, of at most 100 symbols."""
-    newest = {symbol: bar_list(symbol, "1m", limit=1) for symbol in list(symbols)[:SYMBOLS_MAX]}
-    return {symbol: bars[0] for symbol, bars in newest.items() if bars}
+    now = utc_now()
+    spans = [Span(symbol, _FIRST, now) for symbol in list(symbols)[:SYMBOLS_MAX]]
+    return dict(bars_read(spans, interval_get("1m"), "desc", each=1, limit=SYMBOLS_MAX))
 
 
 def sparkline(symbol: str, points: int = 30) -> list[Decimal]:
@@ -134,7 +102,7 @@ def tick_list(symbol: str, limit: int = 50) -> list[Tick]:
     limit = max(1, min(limit, TICKS_MAX))
     now, found = utc_now(), []
     for window in TICK_WINDOWS:
-        found = _rows(_TICKS_SQL, (symbol, now - window, limit))
+        found = rows_read(_TICKS_SQL, (symbol, now - window, limit))
         if len(found) == limit:
             break
     return [Tick(*row) for row in found]
@@ -142,5 +110,5 @@ def tick_list(symbol: str, limit: int = 50) -> list[Tick]:
 
 def bars_imported() -> dict[tuple[str, str], int]:
     """Return how many bars of imported history there are, by symbol and interval."""
-    rows = _rows("SELECT symbol, interval, count(*) FROM ohlcv GROUP BY 1, 2", ())
+    rows = rows_read("SELECT symbol, interval, count(*) FROM ohlcv GROUP BY 1, 2", ())
     return {(symbol, interval): count for symbol, interval, count in rows}

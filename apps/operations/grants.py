@@ -22,6 +22,15 @@ WHERE n.nspname = 'public' AND c.relkind = ANY(%s) AND NOT c.relispartition ORDE
 """
 
 
+# An extension's own functions are everybody's already, and are not ours to grant.
+_FUNCTIONS_SQL = """
+SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = 'public' AND NOT EXISTS (
+    SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+ORDER BY 1
+"""
+
+
 def grants_apply(sender: AppConfig, using: str, **_: Any) -> None:
     """Give the application's role its rights on one database; nothing happens where the role is missing.
 
@@ -35,18 +44,21 @@ def grants_apply(sender: AppConfig, using: str, **_: Any) -> None:
         # Two migrations at once would collide on the same catalogue rows.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"grants of {ROLE}",))
         tables = _names(cursor, ["r", "p", "v", "m"])
-        for statement in grant_statements(tables, _names(cursor, ["S"])):
+        cursor.execute(_FUNCTIONS_SQL)
+        functions = [row[0] for row in cursor.fetchall()]
+        for statement in grant_statements(tables, _names(cursor, ["S"]), functions):
             cursor.execute(statement)
 
 
-def grant_statements(tables: list[str], sequences: list[str]) -> list[str]:
+def grant_statements(tables: list[str], sequences: list[str], functions: list[str]) -> list[str]:
     """Return the statements that bring the role's rights on these relations to their wanted form."""
     statements = [f"GRANT USAGE ON SCHEMA public TO {ROLE}"]
     if tables:
         statements.append(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {', '.join(tables)} TO {ROLE}")
     if sequences:
         statements.append(f"GRANT USAGE ON SEQUENCE {', '.join(sequences)} TO {ROLE}")
-    statements.append(f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {ROLE}")
+    if functions:
+        statements.append(f"GRANT EXECUTE ON ROUTINE {', '.join(functions)} TO {ROLE}")
     append_only = [name for name in APPEND_ONLY if name in tables]
     never_deleted = [name for name in NEVER_DELETED if name in tables]
     if append_only:

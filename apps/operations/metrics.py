@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, connections
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from redis.exceptions import RedisError
 
 from apps.events.selectors import relay_lag_list
+from apps.marketdata.quotes_recorder import LOCK_CLASS as RECORDER_LOCK_CLASS
 from apps.matching.leader import LOCK_CLASS
 from apps.matching.snapshots import snapshots_list
 from apps.operations.models import CheckStatus, ReconcileResult
@@ -40,6 +41,12 @@ SELECT l.matching_partition, l.epoch, l.seq, EXISTS (
 FROM matching_leader l ORDER BY l.matching_partition
 """
 
+_RECORDER_SQL = f"""
+SELECT EXISTS (SELECT 1 FROM pg_locks k JOIN pg_database d ON d.oid = k.database
+    WHERE k.locktype = 'advisory' AND k.granted AND k.classid = {RECORDER_LOCK_CLASS}
+      AND d.datname = current_database())::int
+"""
+
 _STANDBYS_SQL = """
 SELECT s.matching_partition, s.host || ':' || s.port, greatest(l.seq - s.seq, 0), s.seen_at
 FROM matching_standbys s JOIN matching_leader l USING (matching_partition)
@@ -59,7 +66,7 @@ class _Platform:
 
     def collect(self) -> Iterable[Metric]:
         failed = _gauge("openbell_scrape_failed", "Whether a part could not be read.", "part")
-        for gather in (_reconcile, _relay, _queue, _leaders, _standbys, _snapshots, _view):
+        for gather in (_reconcile, _relay, _quotes, _queue, _leaders, _standbys, _snapshots, _view):
             part = gather.__name__.lstrip("_")
             try:
                 yield from list(gather(utc_now()))
@@ -106,6 +113,15 @@ def _relay(now: datetime) -> Iterator[Metric]:
         waiting.add_metric([lag.sink], lag.waiting)
         oldest.add_metric([lag.sink], _seconds(lag.oldest_at, now))
     yield from (waiting, oldest)
+
+
+def _quotes(now: datetime) -> Iterator[Metric]:
+    """Tell whether somebody records quotes: without a recorder only they are lost."""
+    present = _gauge("openbell_quotes_recorder_present", "Whether somebody records the tape's quotes.")
+    with connections["marketdata"].cursor() as cursor:
+        cursor.execute(_RECORDER_SQL)
+        present.add_metric([], cursor.fetchone()[0])
+    yield present
 
 
 def _queue(now: datetime) -> Iterator[Metric]:

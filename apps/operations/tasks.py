@@ -10,6 +10,7 @@ from apps.instruments.calendar import exchange_date
 from apps.operations.services.bands import bands_upkeep
 from apps.operations.services.partition_merging import partitions_merge
 from apps.operations.services.partition_rehoming import partitions_rehome
+from apps.operations.services.partition_retention import partitions_expire
 from apps.operations.services.partitions import partitions_analyze, partitions_ensure
 from apps.operations.services.reconcile_rounds import FULL, RECENT, reconcile_round
 from apps.operations.services.sessions import session_upkeep, turn_next
@@ -24,10 +25,11 @@ UPKEEP_INTERVAL = timedelta(seconds=15)
 
 @shared_task(name="operations.partitions_upkeep")
 def partitions_upkeep_task() -> None:
-    """Make the coming days' partitions, rehome strays with an alarm in the log, merge months, count rows."""
+    """Make the coming days' partitions, rehome strays with an alarm, drop what is too old, merge, analyze."""
     today = utc_now().date()
     if partitions_ensure(today).strays:
         partitions_rehome()
+    partitions_expire(today)
     partitions_merge(today)
     partitions_analyze()
 

@@ -25,6 +25,7 @@ POINTS = (
     "standby.after_epoch",
     "relay.before_send",
     "relay.after_send",
+    "ticks.before_tell",
 )
 """Every point there is; the suite fails when one of them is never hit."""
 

@@ -16,6 +16,8 @@ class PartitionedTable:
     by: str = "id"
     append_only: bool = False
     fillfactor: int = 100
+    keep_days: int | None = None
+    """How many days upkeep keeps; None for all of them."""
 
 
 def partition_name(table: str, day: date) -> str:

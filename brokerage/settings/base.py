@@ -107,6 +107,7 @@ def settings_for(env: Environment) -> dict[str, Any]:
         "OPENBELL_VAR": env.var,
         "MATCHING_SNAPSHOT_DIR": env.snapshot_dir,
         "MARKET_CALENDAR": env.market_calendar,
+        "MARKETDATA_QUOTES_DAYS": env.quotes_kept_days,
         "PRICE_BANDS": env.price_bands_are_on,
         "PUBLIC_URL": env.public_url,
         "METRICS_TOKEN": env.metrics_token,

@@ -77,6 +77,8 @@ def _processes(environment: Environment, addresses: Addresses) -> tuple[ProcessP
     worker = process_environment(environment, addresses, "worker")
     upkeep = process_environment(environment, addresses, "worker", knows_owner=True)
     runner = process_environment(environment, addresses, "worker", knows_runner=True)
+    # Late ticks on TimescaleDB want the candles refreshed, which only their owner may do.
+    relay = process_environment(environment, addresses, "worker", knows_market_owner=True)
     ports = addresses.ports
     front_health = Health(port=environment.port, path="/readyz")
     processes = [
@@ -87,7 +89,7 @@ def _processes(environment: Environment, addresses: Addresses) -> tuple[ProcessP
         ProcessPlan("standby", _celery("matching", "standby", "solo"), runner, restarts_at_once=True),
         ProcessPlan("worker", _celery("default", "default", "threads"), upkeep),
         ProcessPlan("beat", _beat(environment), worker),
-        ProcessPlan("relay", _manage("relay"), worker),
+        ProcessPlan("relay", _manage("relay"), relay),
     ]
     if environment.demo_is_on:
         processes.append(ProcessPlan("demo", _manage("demo_market"), worker, nice=5))
@@ -100,6 +102,7 @@ def process_environment(
     role: str,
     *,
     knows_owner: bool = False,
+    knows_market_owner: bool = False,
     knows_runner: bool = False,
 ) -> dict[str, str]:
     """Return what one process is told: its own role's addresses, another's only where its work needs it."""
@@ -121,6 +124,7 @@ def process_environment(
         env["KAFKA_BOOTSTRAP_SERVERS"] = ",".join(environment.kafka_bootstrap_servers)
     if knows_owner:
         env["DATABASE_OWNER_URL"] = addresses.database["owner"]
+    if knows_owner or knows_market_owner:
         env["MARKETDATA_OWNER_URL"] = addresses.marketdata["owner"]
     if knows_runner:
         env["DATABASE_RUNNER_URL"] = addresses.database["runner"]

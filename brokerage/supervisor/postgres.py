@@ -63,6 +63,12 @@ SETTINGS = {
 # So that idle web sessions cannot keep the matching and its workers out of their own database.
 RESERVED_SINCE = 16
 RESERVED_SETTINGS = {"reserved_connections": "10"}
+# A server that has TimescaleDB is started with it; its jobs need worker processes beside the parallel ones.
+TIMESCALE_SETTINGS = {
+    "shared_preload_libraries": "timescaledb",
+    "timescaledb.telemetry_level": "off",
+    "max_worker_processes": "32",
+}
 # What a test server gives up: it need not survive a power failure. A kill it survives all the same.
 TEST_SETTINGS = {
     "fsync": "off",
@@ -137,6 +143,8 @@ class EmbeddedPostgres:
         bindir, version = self._binaries_find()
         if version >= RESERVED_SINCE:
             self._settings = {**RESERVED_SETTINGS, **self._settings}
+        if _has_timescale(bindir):
+            self._settings = {**TIMESCALE_SETTINGS, **self._settings}
         is_new = not self.data_dir.exists()
         self._passwords = self._passwords_load(is_new)
         if is_new:
@@ -329,6 +337,11 @@ def _wheel_bindir(account: Account) -> Path:
     members = _WHEEL_MEMBERS + ((_WHEEL_LIBRARIES,) if (site / _WHEEL_LIBRARIES).is_dir() else ())
     probe = f"{_WHEEL_MEMBERS[0]}/postgres"
     return binaries_share(site, members, probe, account) / _WHEEL_MEMBERS[0]
+
+
+def _has_timescale(bindir: Path) -> bool:
+    folders = (bindir.parent / "lib", bindir.parent / "lib" / "postgresql")
+    return any((folder / "timescaledb.so").is_file() for folder in folders)
 
 
 def _server_env() -> dict[str, str]:

@@ -5,7 +5,9 @@ from decimal import Decimal
 from random import Random
 
 import pytest
+from django.db import DatabaseError
 
+from apps.marketdata.backends import Backend
 from apps.marketdata.selectors import (
     Bar,
     Tick,
@@ -49,7 +51,7 @@ def midnight(day: int, hour_utc: int = 5) -> datetime:
 
 
 @pytest.mark.parametrize(("interval", "minutes"), [("1m", 1), ("5m", 5), ("15m", 15), ("1h", 60)])
-def test_longer_bars_are_made_of_imported_minutes(database: None, interval: str, minutes: int) -> None:
+def test_longer_bars_are_made_of_imported_minutes(backend: Backend, interval: str, minutes: int) -> None:
     day = make_bars(OPEN, timedelta(minutes=1), 390)
     bars_import("AAPL", "1m", day)
     length = timedelta(minutes=minutes)
@@ -63,7 +65,7 @@ def test_longer_bars_are_made_of_imported_minutes(database: None, interval: str,
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 25])
 @pytest.mark.parametrize("interval", ["1m", "5m", "15m", "1h"])
-def test_a_limit_gives_the_newest_bars_whole(database: None, interval: str, limit: int) -> None:
+def test_a_limit_gives_the_newest_bars_whole(backend: Backend, interval: str, limit: int) -> None:
     bars_import("AAPL", "1m", make_bars(OPEN, timedelta(minutes=1), 390))
     end = OPEN + timedelta(hours=5, minutes=3)
     all_bars = bar_list("AAPL", interval, end=end)
@@ -71,7 +73,7 @@ def test_a_limit_gives_the_newest_bars_whole(database: None, interval: str, limi
     assert all(bar.time <= end for bar in all_bars)
 
 
-def test_start_and_end_are_both_included(database: None) -> None:
+def test_start_and_end_are_both_included(backend: Backend) -> None:
     day = make_bars(OPEN, timedelta(minutes=1), 60)
     bars_import("AAPL", "1m", day)
     assert bar_list("AAPL", "1m", start=day[10].time, end=day[20].time) == day[10:21]
@@ -80,16 +82,16 @@ def test_start_and_end_are_both_included(database: None) -> None:
     assert fives[-1] == joined(day[15:20], day[15].time)
 
 
-def test_where_both_know_a_bucket_the_ticks_win(database: None) -> None:
+def test_where_both_know_a_bucket_the_ticks_win(backend: Backend) -> None:
     day = make_bars(OPEN, timedelta(minutes=1), 3)
     bars_import("AAPL", "1m", day)
     price = Decimal("55.5000")
     ticks_append([Tick(1, day[1].time + timedelta(seconds=5), "AAPL", price, 9)])
     found = bar_list("AAPL", "1m", end=OPEN + timedelta(hours=1))
-    assert found == [day[0], Bar(day[1].time, price, price, price, price, 9), day[2]]
+    assert found == [day[0], Bar(day[1].time, price, price, price, price, 9, 1, price), day[2]]
 
 
-def test_days_and_weeks_are_new_yorks_across_the_clock_change(database: None) -> None:
+def test_days_and_weeks_are_new_yorks_across_the_clock_change(backend: Backend) -> None:
     days = [
         *make_bars(midnight(2), timedelta(days=1), 5, seed=1),
         *make_bars(midnight(9, 4), timedelta(days=1), 5, seed=2),
@@ -100,18 +102,18 @@ def test_days_and_weeks_are_new_yorks_across_the_clock_change(database: None) ->
     assert weeks == [joined(days[:5], midnight(2)), joined(days[5:], midnight(9, 4))]
 
 
-def test_a_week_holds_imported_days_and_traded_days(database: None) -> None:
+def test_a_week_holds_imported_days_and_traded_days(backend: Backend) -> None:
     days = make_bars(midnight(2), timedelta(days=1), 4)
     bars_import("AAPL", "1d", days)
     late = datetime(2026, 3, 7, 4, 59, tzinfo=UTC)  # 23:59 on Friday in New York
     price = Decimal("321.0000")
     ticks_append([Tick(1, late, "AAPL", price, 5)])
-    friday = Bar(midnight(6), price, price, price, price, 5)
+    friday = Bar(midnight(6), price, price, price, price, 5, 1, price)
     assert bar_list("AAPL", "1D", end=midnight(20)) == [*days, friday]
     assert bar_list("AAPL", "1W", end=midnight(20)) == [joined([*days, friday], midnight(2))]
 
 
-def test_importing_again_replaces_and_other_symbols_stay(database: None) -> None:
+def test_importing_again_replaces_and_other_symbols_stay(backend: Backend) -> None:
     first, second = (
         make_bars(midnight(2), timedelta(days=1), 3),
         make_bars(midnight(2), timedelta(days=1), 3, 9),
@@ -124,7 +126,7 @@ def test_importing_again_replaces_and_other_symbols_stay(database: None) -> None
     assert bars_imported() == {("AAPL", "1d"): 3, ("MSFT", "1d"): 3}
 
 
-def test_today_latest_and_the_line_follow_the_ticks(database: None) -> None:
+def test_today_latest_and_the_line_follow_the_ticks(backend: Backend) -> None:
     assert bar_today("AAPL") is None
     assert bar_latest(["AAPL"]) == {}
     now = utc_now()
@@ -136,10 +138,30 @@ def test_today_latest_and_the_line_follow_the_ticks(database: None) -> None:
     assert sparkline("AAPL") == [Decimal(102)]
 
 
-def test_unknown_intervals_and_numbers_out_of_bounds_are_answered(database: None) -> None:
+def test_unknown_intervals_and_numbers_out_of_bounds_are_answered(backend: Backend) -> None:
     with pytest.raises(Invalid):
         bar_list("AAPL", "2m")
     with pytest.raises(Invalid):
         bars_import("AAPL", "5m", [])
     assert bar_list("AAPL", "1m", limit=0) == []
     assert bar_list("AAPL", "1m", limit=10**9) == []
+
+
+def test_imported_counts_and_averages_are_kept_and_joined_where_all_parts_know_them(backend: Backend) -> None:
+    known = [
+        Bar(OPEN + n * timedelta(minutes=1), *[Decimal(10 + n)] * 4, 100 * (n + 1), n + 2, Decimal(10 + n))
+        for n in range(5)
+    ]
+    silent = make_bars(OPEN + timedelta(minutes=5), timedelta(minutes=1), 2)
+    bars_import("AAPL", "1m", known + silent)
+    end = OPEN + timedelta(hours=1)
+    assert bar_list("AAPL", "1m", end=end) == known + silent
+    first, second = bar_list("AAPL", "5m", end=end)
+    assert (first.trade_count, first.volume) == (20, 1500)
+    assert first.vwap == Decimal("12.666667")
+    assert (second.trade_count, second.vwap) == (None, None)
+    with pytest.raises(DatabaseError):
+        bars_import("AAPL", "1m", [Bar(OPEN, *[Decimal(1)] * 4, 5, 1, Decimal("NaN"))])
+    with pytest.raises(DatabaseError):
+        bars_import("AAPL", "1m", [Bar(OPEN, *[Decimal(1)] * 4, 5, -1)])
+    assert bar_list("AAPL", "1m", end=end) == known + silent

@@ -1,5 +1,6 @@
 """Ticks are appended once, whoever repeats them, and their candles are exact in whatever order they come."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -7,10 +8,14 @@ from random import Random
 from threading import Thread
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
+from apps.events.relay import EventRecord, SinkUnavailable
+from apps.marketdata.backends import Backend
+from apps.marketdata.rollup import days_lock
 from apps.marketdata.selectors import Tick, bar_list, tick_list
-from apps.marketdata.services import ticks_append, ticks_from_events
+from apps.marketdata.services import Appended, ticks_append, ticks_from_events
+from apps.marketdata.subscribers import ticks_write
 from apps.primitives.clock import utc_now
 from apps.primitives.errors import Invalid
 
@@ -41,18 +46,18 @@ def assert_day_is(ticks: Sequence[Tick]) -> None:
     assert day.volume == sum(tick.quantity for tick in ticks)
 
 
-def test_a_tick_appended_again_changes_nothing(database: None) -> None:
+def test_a_tick_appended_again_changes_nothing(backend: Backend) -> None:
     ticks = make_ticks(500)
-    assert ticks_append(ticks) == 500
+    assert ticks_append(ticks).added == 500
     before = bar_list("AAPL", "1m", end=END)
-    assert ticks_append(ticks) == 0
-    assert ticks_append([ticks[7], ticks[7]]) == 0
+    assert ticks_append(ticks) == Appended(0, ())
+    assert ticks_append([ticks[7], ticks[7]]) == Appended(0, ())
     assert bar_list("AAPL", "1m", end=END) == before
     assert_day_is(ticks)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_candles_do_not_depend_on_the_order_or_the_batches_of_ticks(database: None, seed: int) -> None:
+def test_candles_do_not_depend_on_the_order_or_the_batches_of_ticks(backend: Backend, seed: int) -> None:
     ticks, rng = make_ticks(700, seed), Random(seed)
     shuffled = rng.sample(ticks, len(ticks))
     while shuffled:
@@ -68,13 +73,13 @@ def test_candles_do_not_depend_on_the_order_or_the_batches_of_ticks(database: No
     assert sum(bar.volume for bar in minutes) == sum(tick.quantity for tick in ticks)
 
 
-def test_two_appenders_at_once_count_each_tick_once(database: None) -> None:
+def test_two_appenders_at_once_count_each_tick_once(backend: Backend) -> None:
     ticks, added = make_ticks(2_000), []
 
     def append(seed: int) -> None:
         mine = Random(seed).sample(ticks, len(ticks))
         for start in range(0, len(mine), 100):
-            added.append(ticks_append(mine[start : start + 100]))
+            added.append(ticks_append(mine[start : start + 100]).added)
         connections["marketdata"].close()
 
     threads = [Thread(target=append, args=(seed,)) for seed in (1, 2)]
@@ -86,7 +91,7 @@ def test_two_appenders_at_once_count_each_tick_once(database: None) -> None:
     assert_day_is(ticks)
 
 
-def test_newest_trades_come_first_and_are_bounded(database: None) -> None:
+def test_newest_trades_come_first_and_are_bounded(backend: Backend) -> None:
     now = utc_now()
     ticks = [Tick(n, now - timedelta(minutes=n), "AAPL", Decimal("10.0000"), n + 1) for n in range(40)]
     ticks_append(ticks)
@@ -113,3 +118,30 @@ def test_a_float_price_is_refused() -> None:
     event = {"trade_id": "1", "symbol": "A", "side": "BUY", "price": 10.5, "quantity": 1}
     with pytest.raises(Invalid):
         ticks_from_events([{**event, "executed_at": "2026-03-02T15:00:00Z"}])
+
+
+def trade_event(tick: Tick) -> EventRecord:
+    data = {
+        "trade_id": str(tick.trade_id),
+        "symbol": tick.symbol,
+        "side": "BUY",
+        "price": str(tick.price),
+        "quantity": tick.quantity,
+        "executed_at": tick.time.isoformat(),
+    }
+    text = json.dumps(data)
+    return EventRecord(1, "trades-events", "TRADE_EXECUTED", 7, None, None, tick.time, text, "{}", 1)
+
+
+def test_the_sink_waits_where_a_day_is_made_anew_for_too_long(database: None) -> None:
+    """It holds no other sink back, and nothing of its batch is lost."""
+    tick = Tick(1, START, "AAPL", Decimal("10.0000"), 2)
+    with connections["marketdata"].cursor() as mine, connections["marketdata_owner"].cursor() as other:
+        mine.execute("SET lock_timeout = '100ms'")
+        with transaction.atomic(using="marketdata_owner"):
+            days_lock(other, [START], alone=True)
+            with pytest.raises(SinkUnavailable):
+                ticks_write([trade_event(tick)])
+        mine.execute("RESET lock_timeout")
+    ticks_write([trade_event(tick)])
+    assert_day_is([tick])

@@ -23,7 +23,7 @@ def partitions_rehome() -> dict[str, int]:
     moved: dict[str, int] = {}
     for home in homes():
         for _ in range(DAYS_MAX):
-            done = lock_retry(partial(_day_rehome, home))
+            done = lock_retry(partial(day_rehome, home))
             if done is None:
                 break
             name, count = done
@@ -31,18 +31,23 @@ def partitions_rehome() -> dict[str, int]:
     return moved
 
 
-def _day_rehome(home: Home) -> tuple[str, int] | None:
+def day_rehome(home: Home, day: date | None = None) -> tuple[str, int] | None:
+    """Move the strays of a day, or of the first day that has any; returns None when there are none."""
     with ddl_transaction(home) as cursor:
         if home.alias == "owner":
             # A batch that has begun would look for the rows where its snapshot does not show them.
             cursor.execute(GATE_WRITER_SQL)
         cursor.execute(f"LOCK TABLE {home.default_name} IN ACCESS EXCLUSIVE MODE")
-        cursor.execute(f"SELECT min({home.table.key}) FROM {home.default_name}")
-        lowest = cursor.fetchone()[0]
-        if lowest is None:
+        day = day or _day_first(cursor, home)
+        if day is None:
             return None
-        day = _day_of(home, lowest)
         return partition_name(home.table.name, day), _rows_move(cursor, home, day)
+
+
+def _day_first(cursor: Any, home: Home) -> date | None:
+    cursor.execute(f"SELECT min({home.table.key}) FROM {home.default_name}")
+    lowest = cursor.fetchone()[0]
+    return None if lowest is None else _day_of(home, lowest)
 
 
 def _day_of(home: Home, key: Any) -> date:

@@ -15,7 +15,7 @@ from psycopg import errors
 
 from apps.events.models import PARTITIONED as EVENT_TABLES
 from apps.ledger.models import PARTITIONED as LEDGER_TABLES
-from apps.marketdata.models import PARTITIONED as MARKETDATA_TABLES
+from apps.marketdata.backends import tables_by_day
 from apps.orders.models import PARTITIONED as ORDER_TABLES
 from apps.primitives.partitions import PartitionedTable, partition_create_sql, partition_name
 from apps.trades.models import PARTITIONED as TRADE_TABLES
@@ -57,7 +57,7 @@ def homes() -> list[Home]:
     """Return every table that is cut by day, with the alias of its owner's connection."""
     own = [*EVENT_TABLES, *LEDGER_TABLES, *ORDER_TABLES, *TRADE_TABLES]
     market = "marketdata_owner" if "marketdata_owner" in settings.DATABASES else "marketdata"
-    return [Home("owner", table) for table in own] + [Home(market, table) for table in MARKETDATA_TABLES]
+    return [Home("owner", table) for table in own] + [Home(market, table) for table in tables_by_day()]
 
 
 @contextmanager
@@ -129,7 +129,8 @@ def month_name(table: str, day: date) -> str:
     return f"{table}_{day:%Y_%m}"
 
 
-def _day_ensure(home: Home, day: date) -> str | None:
+def day_ensure(home: Home, day: date) -> str | None:
+    """Make one day's partition unless it is there; returns its name if it was made."""
     with ddl_transaction(home) as cursor:
         if day_covered(cursor, home.table, day):
             return None
@@ -173,7 +174,7 @@ def partitions_ensure(today: date, days_ahead: int = DAYS_AHEAD) -> Upkeep:
         for offset in range(-1, days_ahead + 1):
             day = today + timedelta(days=offset)
             try:
-                name = lock_retry(partial(_day_ensure, home, day))
+                name = lock_retry(partial(day_ensure, home, day))
             except Exception as error:
                 if not _default_holds_day(home, day, error):
                     raise

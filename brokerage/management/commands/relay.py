@@ -1,4 +1,7 @@
-"""``manage.py relay``: carry committed events to the account streams, the Redis view and the tape's store."""
+"""``manage.py relay``: carry committed events to the account streams, the Redis view and the tape's store.
+
+Beside them it writes down the tape's quotes, which are no events.
+"""
 
 import logging
 import os
@@ -12,7 +15,7 @@ from django.core.management.base import BaseCommand
 from django.db import connections
 
 from apps.events.relay import Relay, relay_run
-from brokerage.wiring import relay_groups, relay_wait
+from brokerage.wiring import quotes_recording, relay_groups, relay_wait
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ class Command(BaseCommand):
         threads = [
             threading.Thread(target=partial(_relay_live, one, stopping), name=one.name) for one in relays
         ]
+        threads.append(threading.Thread(target=partial(_quotes_live, stopping), name="quotes"))
         for thread in threads:
             thread.daemon = True
             thread.start()
@@ -53,5 +57,12 @@ def _relay_live(relay: Relay, stopping: threading.Event) -> None:
         logger.exception("the relay of %s ends its process", relay.name)
         logging.shutdown()
         os._exit(EXIT_CRASHED)
+    finally:
+        connections.close_all()
+
+
+def _quotes_live(stopping: threading.Event) -> None:
+    try:
+        quotes_recording(stopping)
     finally:
         connections.close_all()

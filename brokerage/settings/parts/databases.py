@@ -39,4 +39,5 @@ def database_settings(env: Environment) -> dict[str, Any]:
         },
         "DATABASE_ROUTERS": ["brokerage.routers.MarketDataRouter"],
         "MATCHING_DATABASE_URL": env.database_runner_url,
+        "MARKETDATA_BACKEND": env.marketdata_backend,
     }

@@ -1,0 +1,25 @@
+"""Turn market-data tables that were made for plain PostgreSQL into TimescaleDB's, with what is in them."""
+
+from typing import Any
+
+from django.apps import apps
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+
+from apps.marketdata.backends import OWNER_ALIAS
+from apps.marketdata.hypertables import tables_convert
+from apps.operations.grants import grants_apply
+
+
+class Command(BaseCommand):
+    help = "Turn plain market-data tables into TimescaleDB's; stop the relay and imports first."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        connection = connections[OWNER_ALIAS]
+        try:
+            done = tables_convert(connection)
+        except RuntimeError as error:
+            raise CommandError(str(error)) from error
+        if done:
+            grants_apply(sender=apps.get_app_config("operations"), using=OWNER_ALIAS)
+        self.stdout.write("The tables are TimescaleDB's now." if done else "There is nothing to convert.")
