@@ -41,6 +41,7 @@ class BookView:
     bids: tuple[tuple[Decimal, int], ...] = ()
     asks: tuple[tuple[Decimal, int], ...] = ()
     status: StatusView | None = None
+    told_at: datetime | None = None
 
     @property
     def best_bid(self) -> Decimal | None:
@@ -74,6 +75,7 @@ def _book_view(frame: dict[str, Any]) -> BookView:
         bids=tuple((Decimal(price), size) for price, size in book["bids"]),
         asks=tuple((Decimal(price), size) for price, size in book["asks"]),
         status=status and status_view(status),
+        told_at=datetime.fromisoformat(frame["t"]) if "t" in frame else None,
     )
 
 

@@ -23,7 +23,8 @@ def _is_refusal(answer: Any, status: int, code: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v2/nothing", "/v2/orders/", "/v1/accounts", "/v3/clock", "/v1beta1/news", "/api/v1/x", "/v2"]
+    "path",
+    ["/v2/nothing", "/v2/orders/", "/v1/accounts", "/v3/clock", "/v1beta1/options", "/api/v1/x", "/v2"],
 )
 def test_unknown_address_is_a_json_404_without_redirect(market: None, path: str) -> None:
     _is_refusal(Client().get(path), 404, 40410000)

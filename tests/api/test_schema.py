@@ -1,11 +1,19 @@
 """The OpenAPI description is public, and every real answer is what it says."""
 
+import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import Client
 from jsonschema import Draft202012Validator, FormatChecker
 
+from apps.api.urls import urlpatterns
+from apps.marketdata.candles import Bar, Tick
+from apps.marketdata.keyed import Quote
+from apps.marketdata.quotes_recorder import quotes_write
+from apps.marketdata.services import bars_import, ticks_append
+from apps.primitives.clock import utc_now
 from tests.api.conftest import Api
 from tests.support.matching import Exchange
 
@@ -73,6 +81,43 @@ def test_every_operation_answers_as_described(
     one = ada.delete("/v2/positions/AAPL", "?qty=1")
     _check(schema, "delete", "/v2/positions/{symbol_or_asset_id}", one)
     _check(schema, "delete", "/v2/positions", ada.delete("/v2/positions"))
+
+
+def test_market_data_answers_as_described(schema: dict[str, Any], ada: Api) -> None:
+    now = utc_now()
+    ticks_append([Tick(1, now, "AAPL", Decimal("100.5"), 3)])
+    quotes_write([Quote(now, "AAPL", Decimal("100"), 1, None, 0)])
+    bars_import("MSFT", "1m", [Bar(now.replace(second=0, microsecond=0), *[Decimal(50)] * 4, 9)])
+    for path, query in (
+        ("bars", {"timeframe": "1Min"}),
+        ("trades", {}),
+        ("quotes", {}),
+        ("auctions", {}),
+        ("bars/latest", {}),
+        ("trades/latest", {}),
+        ("quotes/latest", {}),
+    ):
+        many = {**query, "symbols": "AAPL,MSFT"}
+        _check(schema, "get", f"/v2/stocks/{path}", ada.get(f"/v2/stocks/{path}", many))
+        _check(schema, "get", f"/v2/stocks/{{symbol}}/{path}", ada.get(f"/v2/stocks/AAPL/{path}", query))
+    both = {"symbols": "AAPL,MSFT"}
+    _check(schema, "get", "/v2/stocks/snapshots", ada.get("/v2/stocks/snapshots", both))
+    _check(schema, "get", "/v2/stocks/{symbol}/snapshot", ada.get("/v2/stocks/AAPL/snapshot"))
+    _check(schema, "get", "/v2/stocks/meta/exchanges", ada.get("/v2/stocks/meta/exchanges"))
+    conditions = ada.get("/v2/stocks/meta/conditions/trade")
+    _check(schema, "get", "/v2/stocks/meta/conditions/{ticktype}", conditions)
+    for path in (
+        "/v1beta1/screener/stocks/most-actives",
+        "/v1beta1/screener/stocks/movers",
+        "/v1beta1/news",
+        "/v1/corporate-actions",
+    ):
+        _check(schema, "get", path, ada.get(path))
+
+
+def test_every_published_route_is_described(schema: dict[str, Any]) -> None:
+    routes = {str(one.pattern) for one in urlpatterns} - {"api/schema", "api/schema/"}
+    assert {re.sub(r"<str:(\w+)>", r"{\1}", f"/{route}") for route in routes} == set(schema["paths"])
 
 
 def test_both_ways_to_present_a_key_are_described(schema: dict[str, Any]) -> None:

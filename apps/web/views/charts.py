@@ -7,7 +7,9 @@ from django.views.decorators.http import require_safe
 
 from apps.accounts.selectors import AccountView
 from apps.instruments.selectors import instrument_get
+from apps.marketdata.paging import EPOCH, Walk, bars_page
 from apps.marketdata.selectors import Bar, bar_list
+from apps.marketdata.timeframes import CHART_TIMEFRAMES
 from apps.orders.selectors import OrderView, order_list
 from apps.primitives.clock import iso, utc_now
 from apps.primitives.errors import BrokerageError, Invalid
@@ -25,6 +27,9 @@ INTERVALS = {
     "1D": timedelta(days=1),
     "1W": timedelta(weeks=1),
 }
+STEPS = {"5m": "1m", "15m": "1m", "1h": "1m", "1W": "1D"}
+"""What the newest bar is put together from, where it is not one candle that the stream tells."""
+
 BARS_MAX = 500
 MARKS_MAX = 100
 
@@ -54,17 +59,21 @@ def _date_seconds(instant: datetime) -> int:
 @require_safe
 @trader_required
 def bars(request: HttpRequest, account: AccountView, symbol: str) -> HttpResponse:
-    """The newest bars of one symbol and interval, times shifted to the exchange's clock."""
+    """The newest bars of one symbol and interval, times shifted to the exchange's clock.
+
+    With ``fill=previous`` a session's buckets without a trade are flat bars at the close before.
+    """
     interval = request.GET.get("interval", "5m")
     try:
         if interval not in INTERVALS:
             raise Invalid("bad_interval", f"Choose one of {', '.join(INTERVALS)}.", field="interval")
         symbol = instrument_get(symbol).symbol
         end = utc_now()
-        rows = bar_list(symbol, interval, end=end, limit=BARS_MAX)
+        rows = _rows(symbol, interval, end, request.GET.get("fill", ""))
     except BrokerageError as error:
         return error_json(error)
     intraday = INTERVALS[interval] < timedelta(days=1)
+    steps = _newest_steps(symbol, interval, rows, end)
     return JsonResponse(
         {
             "symbol": symbol,
@@ -73,8 +82,27 @@ def bars(request: HttpRequest, account: AccountView, symbol: str) -> HttpRespons
             "as_of": iso(end),
             "offset_s": int(offset_of(end).total_seconds()),
             "bars": [bar_json(row, intraday) for row in rows],
+            "steps": [bar_json(row, intraday) for row in steps],
         }
     )
+
+
+def _newest_steps(symbol: str, interval: str, rows: list[Bar], end: datetime) -> list[Bar]:
+    """Return the minutes or days of the newest bar, which pages keep current from then on."""
+    if interval not in STEPS:
+        return rows[-1:]
+    return bar_list(symbol, STEPS[interval], start=rows[-1].time, end=end) if rows else []
+
+
+def _rows(symbol: str, interval: str, end: datetime, fill: str) -> list[Bar]:
+    """Return the newest bars, oldest first; those that no trade made are there only when asked for."""
+    if fill not in ("", "previous"):
+        raise Invalid("bad_fill", "fill takes the word previous.", field="fill")
+    if not fill:
+        return bar_list(symbol, interval, end=end, limit=BARS_MAX)
+    walk = Walk((symbol,), EPOCH, end, direction="desc", limit=BARS_MAX)
+    page = bars_page(walk, CHART_TIMEFRAMES[interval], filled=True)
+    return [bar for _, bar in reversed(page.rows)]
 
 
 def _mark(order: OrderView, waits: bool) -> dict[str, object]:

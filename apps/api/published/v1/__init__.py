@@ -1,0 +1,1 @@
+"""Version 1 of the data protocol: what companies do to their shares."""

@@ -1,0 +1,1 @@
+"""Version 1 beta 1 of the data protocol: screeners and news."""

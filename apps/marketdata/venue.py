@@ -1,0 +1,16 @@
+"""How this exchange names itself, its tapes and its conditions to published clients."""
+
+VENUE = "V"
+"""The one letter by which trades and quotes name this exchange."""
+
+VENUE_NAME = "Openbell"
+TAPES = {"NYSE": "A", "NASDAQ": "C"}
+TAPE_OTHER = "B"
+
+TRADE_CONDITIONS = {"@": "Regular Sale"}
+QUOTE_CONDITIONS = {"R": "Regular, Two Sided Open"}
+
+
+def tape_of(exchange: str) -> str:
+    """Return the letter of the tape on which a listing's trades are told."""
+    return TAPES.get(exchange, TAPE_OTHER)
