@@ -6,9 +6,10 @@ All arithmetic is on whole numbers: prices in 1/10,000 of a dollar, noise from i
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from random import Random
 
-from apps.demo.history import DailyBar, SessionHours
+from apps.demo.history import DailyBar, SessionHours, day_start
 from apps.marketdata.selectors import Bar
 from apps.primitives.money import PRICE_SCALE, price_to_units, units_to_price
 
@@ -19,6 +20,12 @@ STEPS_PER_RANGE = 19
 A day's range is about 1.67 standard deviations of its return (Parkinson 1980), a minute's deviation is the
 day's over the root of 390, and a uniform step of at most ``a`` has deviation ``a`` over the root of 3.
 """
+
+TRADE_SHARES = 200
+"""Shares of an average trade: about what they were when the real bars were made."""
+
+SESSION_MINUTES = 390
+AVERAGE_QUANTUM = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,31 +53,64 @@ def minute_bars(symbol: str, day: DailyBar, hours: SessionHours, seed: int = 0) 
     """Return one bar a minute of the session; the same arguments give the same bars.
 
     The first opens at the day's open, the last closes at its close, the highest high, the lowest low and
-    the sum of volumes are the day's; each bar opens where the one before closed.
+    the sums of volumes and of trades are the day's; each bar opens where the one before closed.
     """
     rng = Random(f"{seed}:{symbol}:{day.date.isoformat()}")
     span = _Span(price_to_units(day.low), price_to_units(day.high))
     path = _path(rng, span, price_to_units(day.open), price_to_units(day.close), hours.minutes)
     volumes = _volumes(rng, day.volume, hours.minutes)
-    return [
-        _bar(rng, span, hours, minute, path[minute], path[minute + 1], volumes[minute])
-        for minute in range(hours.minutes)
-    ]
+    counts = trades_split(trades_of(day.volume), volumes)
+    bars = []
+    for minute in range(hours.minutes):
+        prices = _prices(rng, span, path[minute], path[minute + 1])
+        start = hours.opens_at + timedelta(minutes=minute)
+        bars.append(Bar(start, *prices, volumes[minute], counts[minute], average_price(*prices)))
+    return bars
 
 
-def _bar(
-    rng: Random, span: _Span, hours: SessionHours, minute: int, opened: int, closed: int, volume: int
-) -> Bar:
+def day_bar(day: DailyBar, minutes: Sequence[Bar] = ()) -> Bar:
+    """Return a day as it is imported: with the average price of its minutes where there are any.
+
+    The count of trades and the average price are simulated: the real bars do not have them.
+    """
+    prices = (day.open, day.high, day.low, day.close)
+    average = average_price(*prices)
+    if minutes and day.volume:
+        turnover = sum(((bar.vwap or Decimal(0)) * bar.volume for bar in minutes), Decimal(0))
+        average = (turnover / day.volume).quantize(AVERAGE_QUANTUM, ROUND_HALF_UP)
+    return Bar(day_start(day.date), *prices, day.volume, trades_of(day.volume), average)
+
+
+def average_price(opened: Decimal, high: Decimal, low: Decimal, closed: Decimal) -> Decimal:
+    """Return a price between low and high, to six decimals."""
+    return ((opened + high + low + closed) / 4).quantize(AVERAGE_QUANTUM, ROUND_HALF_UP)
+
+
+def trades_of(volume: int) -> int:
+    """Return in how many trades a day's shares changed hands: one a minute at least, if shares suffice."""
+    return max(volume // TRADE_SHARES, min(volume, SESSION_MINUTES))
+
+
+def trades_split(count: int, volumes: Sequence[int]) -> list[int]:
+    """Split a day's trades over minutes of these volumes: one at least where shares were traded."""
+    traded = [min(volume, 1) for volume in volumes]
+    rest = count - sum(traded)
+    if not rest:
+        return traded
+    more = shares_split(rest, [volume - one for volume, one in zip(volumes, traded, strict=True)])
+    return [one + other for one, other in zip(traded, more, strict=True)]
+
+
+def _prices(rng: Random, span: _Span, opened: int, closed: int) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+    """Return a minute's open, high, low and close."""
     wick = max((span.high - span.low) // (2 * STEPS_PER_RANGE), 1)
     high = min(span.snap(max(opened, closed) + rng.randint(0, wick)), span.high)
     low = max(span.snap(min(opened, closed) - rng.randint(0, wick)), span.low)
-    return Bar(
-        time=hours.opens_at + timedelta(minutes=minute),
-        open=units_to_price(opened),
-        high=units_to_price(max(high, opened, closed)),
-        low=units_to_price(min(low, opened, closed)),
-        close=units_to_price(closed),
-        volume=volume,
+    return (
+        units_to_price(opened),
+        units_to_price(max(high, opened, closed)),
+        units_to_price(min(low, opened, closed)),
+        units_to_price(closed),
     )
 
 

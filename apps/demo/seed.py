@@ -11,13 +11,13 @@ from typing import Any
 from django.db import connection
 
 from apps.demo.credentials import Credentials
-from apps.demo.history import DailyBar, day_start, history_read, session_hours
-from apps.demo.minute_bars import minute_bars
+from apps.demo.history import DailyBar, history_read, session_hours
+from apps.demo.minute_bars import day_bar, minute_bars
 from apps.demo.people import participants_ensure, people_ensure
 from apps.demo.universe import LISTINGS, SYMBOLS, TRADERS
 from apps.instruments.selectors import instrument_list, market_session
 from apps.instruments.services import instrument_add, market_rules_default
-from apps.marketdata.selectors import Bar, bar_list, bars_imported
+from apps.marketdata.selectors import bar_list, bars_imported
 from apps.marketdata.services import bars_import
 
 RULES_FROM = date(2000, 1, 3)
@@ -97,14 +97,9 @@ def shares_ensure(report: Report) -> None:
 
 def history_import(symbol: str, bars: list[DailyBar]) -> int:
     """Import a share's days and the minutes of the newest sessions; returns how many minutes."""
-    daily = [Bar(day_start(bar.date), bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in bars]
-    minutes = [
-        minute
-        for bar in bars[-MINUTE_SESSIONS:]
-        for minute in minute_bars(symbol, bar, session_hours(bar.date))
-    ]
-    bars_import(symbol, "1d", daily)
-    return bars_import(symbol, "1m", minutes)
+    minutes = {bar.date: minute_bars(symbol, bar, session_hours(bar.date)) for bar in bars[-MINUTE_SESSIONS:]}
+    bars_import(symbol, "1d", [day_bar(bar, minutes.get(bar.date, ())) for bar in bars])
+    return bars_import(symbol, "1m", [minute for day in minutes.values() for minute in day])
 
 
 def _costs_read() -> dict[str, Decimal]:

@@ -1,12 +1,24 @@
-"""What the tape's store does with committed events: every trade becomes one tick, once."""
+"""What the tape's store does with committed events: every trade becomes one tick, and its candle is told."""
 
 from collections.abc import Sequence
 
-from apps.events.relay import EventRecord
+from django.db import OperationalError
+
+from apps.events.relay import EventRecord, SinkUnavailable
+from apps.marketdata.live import candle_tape
 from apps.marketdata.services import ticks_append, ticks_from_events
+from apps.primitives.failpoints import failpoint
 
 
 def ticks_write(events: Sequence[EventRecord]) -> None:
-    """Store the ticks of these events' trades; repeated events change nothing."""
-    trades = [event.data for event in events if event.event_type == "TRADE_EXECUTED"]
-    ticks_append(ticks_from_events(trades))
+    """Store the ticks of these events' trades and tell their candles; repeated events change nothing.
+
+    Raises ``SinkUnavailable`` when the database is away, or a day's candles are being made anew for too long.
+    """
+    ticks = ticks_from_events([event.data for event in events if event.event_type == "TRADE_EXECUTED"])
+    try:
+        ticks_append(ticks)
+    except OperationalError as error:
+        raise SinkUnavailable(f"market data: {error}") from error
+    failpoint("ticks.before_tell", stored=bool(ticks))
+    candle_tape().tell(ticks)

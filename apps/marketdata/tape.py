@@ -28,6 +28,11 @@ AUCTION_INTERVAL_S = 1.0
 """How often a book that collects is told: what an auction would bring costs a walk over all that crosses."""
 
 RETRY_S = 1.0
+FRAME_TRADES_MAX = 500
+"""More trades of one symbol go in several frames."""
+
+TRADES_HELD_MAX = 5_000
+"""Trades of a symbol that wait while Redis is away; with more, readers find a gap and read the store."""
 
 
 def tape_channel(symbol: str) -> str:
@@ -131,9 +136,16 @@ class Tape:
                 "side": trade.aggressor_side,
                 "t": at,
             }
-            self.trades.setdefault(symbol, []).append(frame)
+            self._trade_hold(symbol, frame)
         self._wake_relay()
         self.flush(engine)
+
+    def _trade_hold(self, symbol: str, frame: dict[str, Any]) -> None:
+        held = self.trades.setdefault(symbol, [])
+        held.append(frame)
+        if len(held) > TRADES_HELD_MAX:
+            held.clear()
+            self._seq_next(symbol)
 
     def _wake_relay(self) -> None:
         if time.monotonic() < self.broken_until:
@@ -155,7 +167,7 @@ class Tape:
         try:
             self._publish(engine, due)
         except RedisError as error:
-            self.broken_until = now + RETRY_S
+            self.broken_until = time.monotonic() + RETRY_S
             logger.warning("the tape is interrupted: %s", error)
             return
         for symbol in due:
@@ -174,20 +186,30 @@ class Tape:
     def _publish(self, engine: Any, due: list[str]) -> None:
         with self.redis.pipeline(transaction=False) as pipe:
             for symbol in due:
-                frame = self._frame(engine, symbol)
-                pipe.publish(tape_channel(symbol), orjson.dumps(frame))
-                pipe.set(tape_key(symbol), orjson.dumps({**frame, "trades": []}))
+                self._queue(pipe, symbol, self._frame(engine, symbol))
             pipe.execute()
+
+    def _queue(self, pipe: Any, symbol: str, frame: dict[str, Any]) -> None:
+        """Queue a symbol's book with its trades, which are sent whole: in several frames if they must."""
+        trades = self.trades.get(symbol, [])
+        for start in range(0, max(len(trades), 1), FRAME_TRADES_MAX):
+            frame["seq"] = self._seq_next(symbol)
+            told = {**frame, "trades": trades[start : start + FRAME_TRADES_MAX]}
+            pipe.publish(tape_channel(symbol), orjson.dumps(told))
+        pipe.set(tape_key(symbol), orjson.dumps(frame))
+
+    def _seq_next(self, symbol: str) -> int:
+        """Return the next place in a symbol's sequence; a new leader begins after its predecessor's."""
+        self.seqs[symbol] = self.seqs.get(symbol, time.time_ns() // 1_000_000) + 1
+        return self.seqs[symbol]
 
     def _frame(self, engine: Any, symbol: str) -> dict[str, Any]:
         bids, asks = engine.depth(self.dirty[symbol], DEPTH_LEVELS)
         figures = self._figures_of(symbol)
-        self.seqs[symbol] = self.seqs.get(symbol, time.time_ns() // 1_000_000) + 1
         return {
             "S": symbol,
-            "seq": self.seqs[symbol],
             "t": iso(utc_now()),
-            "trades": self.trades.get(symbol, [])[-500:],
+            "trades": [],
             "book": {"bids": _levels(bids), "asks": _levels(asks)},
             "status": self._status(engine, symbol),
             "last": _text(figures.last),

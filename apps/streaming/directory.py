@@ -8,9 +8,9 @@ from uuid import UUID
 from channels.db import database_sync_to_async
 
 from apps.instruments.selectors import InstrumentView, instrument_list
+from apps.marketdata.venue import TAPE_OTHER, tape_of
 
 FRESH_S = 60.0
-_TAPES = {"NYSE": "A", "NASDAQ": "C"}
 
 
 @dataclass(slots=True)
@@ -22,6 +22,10 @@ class Directory:
     halt_reasons: dict[str, str] = field(default_factory=dict)
     read_at: float = -FRESH_S
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def tape(self, symbol: str) -> str:
+        """Return the letter of a symbol's tape."""
+        return self.tapes.get(symbol, TAPE_OTHER)
 
     async def refresh(self, symbol: str | None = None) -> None:
         """Read the listing again when it is old, or when it lacks ``symbol``."""
@@ -40,7 +44,7 @@ class Directory:
 
     def take(self, listed: list[InstrumentView]) -> None:
         self.asset_ids = {view.symbol: view.public_id for view in listed}
-        self.tapes = {view.symbol: _TAPES.get(view.exchange, "B") for view in listed}
+        self.tapes = {view.symbol: tape_of(view.exchange) for view in listed}
         self.halt_reasons = {view.symbol: view.halt_reason for view in listed if view.halted}
 
 

@@ -14,6 +14,14 @@ from django.conf import settings
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from apps.marketdata import live
+from apps.streaming.bar_feed import BarFeed
+from apps.streaming.directory import directory
+from apps.streaming.listeners import EVERY_SYMBOL, Listeners
+from apps.streaming.repairs import Repairs, TradesSeen
+
+__all__ = ["EVERY_SYMBOL", "TRADES_KEPT", "Feed", "Frame", "Listener", "feed"]
+
 logger = logging.getLogger(__name__)
 
 CHANNEL_PREFIX, KEY_PREFIX = "md:", "md:last:"
@@ -22,7 +30,6 @@ TRADES_KEPT = 40
 
 SYMBOLS_MAX = 10_000
 RETRY_S_FIRST, RETRY_S_MAX = 0.2, 5.0
-EVERY_SYMBOL = "*"
 
 Frame = dict[str, Any]
 
@@ -34,32 +41,37 @@ class Listener(Protocol):
 
 
 class Feed:
-    """Reads the tape once for all sockets of the process; without Redis, sockets stay and prices stop."""
+    """Reads the tape once for all sockets of the process; without Redis, sockets stay and prices stop.
+
+    A frame that does not follow the one before carries ``gap``: its book is whole, and the trades that are
+    missing are read from the store and told late. No trade is told twice.
+    """
 
     def __init__(self) -> None:
         self.latest: dict[str, Frame] = {}
         self.trades: dict[str, deque[dict[str, Any]]] = defaultdict(lambda: deque(maxlen=TRADES_KEPT))
         self.received_at: float | None = None
-        self._listeners: dict[str, set[Listener]] = defaultdict(set)
-        self._task: asyncio.Task[None] | None = None
+        self.listeners: Listeners[Listener] = Listeners()
+        self.bars = BarFeed(lambda: self.latest.keys() | directory.asset_ids.keys())
+        self.repairs = Repairs(lambda symbol: bool(self.listeners.of(symbol)), self._repaired_take)
+        self._seen: dict[str, TradesSeen] = defaultdict(TradesSeen)
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin to read, unless this process does already."""
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), name="tape")
+        if not self._tasks or any(task.done() for task in self._tasks):
+            for task in self._tasks:
+                task.cancel()
+            work = {"tape": self._run(), "bars": self.bars.run(), "repairs": self.repairs.run()}
+            self._tasks = [asyncio.create_task(one, name=name) for name, one in work.items()]
 
     def listen(self, listener: Listener, symbols: Iterable[str]) -> None:
         """Let a listener take the frames of these symbols and of no others; ``*`` means every symbol."""
-        self.forget(listener)
-        for symbol in symbols:
-            self._listeners[symbol].add(listener)
+        self.listeners.listen(listener, symbols)
 
     def forget(self, listener: Listener) -> None:
         """Send a listener nothing more."""
-        for symbol in [name for name, listening in self._listeners.items() if listener in listening]:
-            self._listeners[symbol].discard(listener)
-            if not self._listeners[symbol]:
-                del self._listeners[symbol]
+        self.listeners.forget(listener)
 
     def latest_of(self, symbols: Iterable[str]) -> list[Frame]:
         """Return the newest frames of these symbols; ``*`` means every symbol."""
@@ -75,13 +87,27 @@ class Feed:
         """Keep a frame and hand it to whoever listens; an older one than the newest is dropped."""
         symbol = frame["S"]
         known = self.latest.get(symbol)
-        if (known and frame["seq"] <= known["seq"]) or (not known and len(self.latest) >= SYMBOLS_MAX):
+        if (known and not _follows(known, frame)) or (not known and len(self.latest) >= SYMBOLS_MAX):
             return
+        if known and (frame.get("seeded") or frame["seq"] > known["seq"] + 1):
+            frame["gap"] = True
+            self.repairs.ask(symbol, known["t"], frame["t"])
         self.latest[symbol] = frame
+        frame["trades"] = self._seen[symbol].fresh(frame["trades"])
         self.trades[symbol].extend(frame["trades"])
         self.received_at = time.monotonic()
-        for listener in [*self._listeners.get(symbol, ()), *self._listeners.get(EVERY_SYMBOL, ())]:
+        self._tell(frame)
+
+    def _tell(self, frame: Frame) -> None:
+        for listener in self.listeners.of(frame["S"]):
             listener.frame_take(frame)
+
+    def _repaired_take(self, symbol: str, trades: list[dict[str, Any]]) -> None:
+        """Tell trades that were missed: beside the newest book, which is known already."""
+        missed = self._seen[symbol].fresh(trades)
+        if missed:
+            logger.info("%s trades of %s were missing on the tape and are told late", len(missed), symbol)
+            self._tell({**self.latest[symbol], "gap": False, "trades": missed})
 
     async def _run(self) -> None:
         wait_s = RETRY_S_FIRST
@@ -102,28 +128,49 @@ class Feed:
         pubsub = redis.pubsub(ignore_subscribe_messages=True)
         try:
             # First listen, then read what was before: nothing can fall between the two.
-            await pubsub.psubscribe(f"{CHANNEL_PREFIX}*")
+            await pubsub.psubscribe(f"{CHANNEL_PREFIX}*", f"{live.CHANNEL_PREFIX}*")
             await self._seed(redis)
             while True:
                 message = await pubsub.get_message(timeout=5.0)
                 if message is not None:
-                    self.take(orjson.loads(message["data"]))
+                    self._message_take(message)
         finally:
             with contextlib.suppress(RedisError, OSError):
                 await pubsub.aclose()
                 await redis.aclose()
 
+    def _message_take(self, message: dict[str, Any]) -> None:
+        told = orjson.loads(message["data"])
+        if message["channel"].startswith(live.CHANNEL_PREFIX.encode()):
+            self.bars.take(told)
+        else:
+            self.take(told)
+
     async def _seed(self, redis: Redis) -> None:
-        keys = [key async for key in redis.scan_iter(match=f"{KEY_PREFIX}*", count=500)][:SYMBOLS_MAX]
-        for text in await redis.mget(keys) if keys else []:
-            if text is not None:
-                self._seed_frame(orjson.loads(text))
+        for frame in await _kept(redis, KEY_PREFIX):
+            self._seed_frame(frame)
+        for message in await _kept(redis, live.KEY_PREFIX):
+            self.bars.seed(message)
 
     def _seed_frame(self, frame: Frame) -> None:
         # It was published before we listened: it is shown, but it is no sign that the tape is moving.
         received_at = self.received_at
-        self.take(frame)
+        self.take({**frame, "seeded": True})
         self.received_at = received_at
+
+
+def _follows(known: Frame, frame: Frame) -> bool:
+    """Return whether a frame is news: a kept one lacks its trades, which its twin on the channel has."""
+    if known.get("seeded") and not frame.get("seeded"):
+        return bool(frame["seq"] >= known["seq"])
+    return bool(frame["seq"] > known["seq"])
+
+
+async def _kept(redis: Redis, prefix: str) -> list[dict[str, Any]]:
+    """Return what Redis keeps under a prefix for those who come late."""
+    keys = [key async for key in redis.scan_iter(match=f"{prefix}*", count=500)][:SYMBOLS_MAX]
+    texts = await redis.mget(keys) if keys else []
+    return [orjson.loads(text) for text in texts if text is not None]
 
 
 _feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, Feed] = WeakKeyDictionary()

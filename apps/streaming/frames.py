@@ -1,8 +1,14 @@
 """The frames of the terminal's socket, made from the tape; prices are strings, sizes whole numbers."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Literal, TypedDict
 
+from apps.instruments.calendar import exchange_date
+from apps.marketdata.candles import Bar
+from apps.marketdata.live import candle_wire
+from apps.streaming.bar_feed import Unit
+from apps.streaming.depth import DepthChange
 from apps.streaming.statuses import status_of
 
 CENT = Decimal("0.01")
@@ -34,14 +40,29 @@ class Quotes(TypedDict):
 
 
 class Depth(TypedDict):
-    """The whole visible book of one symbol, best prices first."""
+    """The visible book of one symbol, whole or what changed in it since ``prev``; see ``DepthChange``."""
 
     type: Literal["depth"]
     symbol: str
     seq: int
+    prev: int | None
     snapshot: bool
     bids: list[list[Any]]
     asks: list[list[Any]]
+    checksum: int
+
+
+Candle = dict[str, Any]
+"""A candle as ``candle_wire`` writes it, with the exchange's ``date`` of its start."""
+
+
+class Bars(TypedDict):
+    """The minutes and days of one symbol that changed since the frame before, each in its newest state."""
+
+    type: Literal["bars"]
+    symbol: str
+    minutes: list[Candle]
+    days: list[Candle]
 
 
 class BookStatus(TypedDict):
@@ -137,17 +158,26 @@ def _change(last: str | None, previous: str | None) -> tuple[str | None, str | N
     return format(change, "f"), format((change * 100 / Decimal(previous)).quantize(CENT), "f")
 
 
-def depth_of(frame: dict[str, Any]) -> Depth:
-    """Return the book that a tape frame tells."""
-    book = frame["book"]
+def depth_of(change: DepthChange) -> Depth:
+    """Return a change of depth, or the whole book."""
     return Depth(
         type="depth",
-        symbol=frame["S"],
-        seq=frame["seq"],
-        snapshot=True,
-        bids=book["bids"],
-        asks=book["asks"],
+        symbol=change.symbol,
+        seq=change.seq,
+        prev=change.prev,
+        snapshot=change.snapshot,
+        bids=change.bids,
+        asks=change.asks,
+        checksum=change.checksum,
     )
+
+
+def bars_of(symbol: str, candles: Iterable[tuple[Unit, Bar]]) -> Bars:
+    """Return candles of one symbol."""
+    told: dict[Unit, list[Candle]] = {"minute": [], "day": []}
+    for unit, bar in candles:
+        told[unit].append({**candle_wire(bar), "date": exchange_date(bar.time).isoformat()})
+    return Bars(type="bars", symbol=symbol, minutes=told["minute"], days=told["day"])
 
 
 def book_status_of(frame: dict[str, Any]) -> BookStatus:

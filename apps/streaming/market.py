@@ -5,17 +5,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from apps.marketdata.venue import VENUE
+from apps.streaming.depth import DepthChange
 from apps.streaming.feed import EVERY_SYMBOL, Frame
 
-CHANNELS = ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds", "imbalances")
+BAR_CHANNELS = ("bars", "updatedBars", "dailyBars")
+DEPTH_CHANNEL = "orderbooks"
+CHANNELS = ("trades", "quotes", *BAR_CHANNELS, "statuses", "lulds", "imbalances", DEPTH_CHANNEL)
 FOLLOWERS = ("corrections", "cancelErrors")
 """Channels that follow ``trades`` by themselves; clients never ask for them."""
 
 SYMBOLS_MAX = 1_000
 SYMBOL_LENGTH_MAX = 10
-VENUE = "V"
-"""The one letter by which trades and quotes name this exchange."""
-
 _ZERO = Decimal(0)
 
 
@@ -50,11 +51,18 @@ class Subscription:
 
     def symbols(self) -> set[str]:
         """Return every symbol whose frames are needed."""
-        return set().union(*self.channels.values())
+        return set().union(*(have for name, have in self.channels.items() if name not in BAR_CHANNELS))
+
+    def bar_symbols(self) -> set[str]:
+        """Return every symbol whose candles are needed."""
+        return set().union(*(self.channels[name] for name in BAR_CHANNELS))
 
     def message(self) -> dict[str, Any]:
-        """Return the whole present state, as the protocol answers every change."""
-        lists = {name: sorted(have) for name, have in self.channels.items()}
+        """Return the whole present state, as the protocol answers every change.
+
+        Our own channel is named only to who asked for it: published clients need not know it.
+        """
+        lists = {name: sorted(have) for name, have in self.channels.items() if have or name != DEPTH_CHANNEL}
         return {"T": "subscription", **lists, **dict.fromkeys(FOLLOWERS, lists["trades"])}
 
 
@@ -103,6 +111,21 @@ def quote_message(frame: Frame, tape: str) -> dict[str, Any]:
 
 def _best(levels: list[list[Any]]) -> tuple[Decimal, int]:
     return (Decimal(levels[0][0]), int(levels[0][1])) if levels else (_ZERO, 0)
+
+
+def depth_message(change: DepthChange) -> dict[str, Any]:
+    """Return a change of depth; ``r`` marks the whole book, 0 shares take a level away."""
+    return {
+        "T": "o",
+        "S": change.symbol,
+        "b": [{"p": Decimal(price), "s": size} for price, size in change.bids],
+        "a": [{"p": Decimal(price), "s": size} for price, size in change.asks],
+        "r": change.snapshot,
+        "seq": change.seq,
+        "prev": change.prev,
+        "checksum": change.checksum,
+        "t": datetime.fromisoformat(change.t),
+    }
 
 
 def quote_key(frame: Frame) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ const HEARTBEAT_LIMIT_MS = 3000;
 const QUIET_LIMIT_MS = 15000;
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 8000;
+const RESYNC_EVERY_MS = 1000;
 const SIGNED_OUT_CODES = [4401, 4403];
 
 class Bus extends EventTarget {
@@ -13,6 +14,7 @@ class Bus extends EventTarget {
   #subscription = null;
   #beatAt = 0;
   #accountSeq = null;
+  #resyncAt = -RESYNC_EVERY_MS;
   attempt = 0;
   feedAgeMs = null;
   serverTime = null;
@@ -31,6 +33,14 @@ class Bus extends EventTarget {
   subscribe(symbols, depth) {
     this.#subscription = { action: "subscribe", symbols, depth };
     this.#send(this.#subscription);
+  }
+
+  /** Ask for the whole book of the symbol that is shown, at most once a second: until it comes nothing fits. */
+  resync() {
+    const now = performance.now();
+    if (now - this.#resyncAt < RESYNC_EVERY_MS) return;
+    this.#resyncAt = now;
+    this.#send({ action: "resync" });
   }
 
   retryNow() {

@@ -1,18 +1,20 @@
-/** <ob-chart>: candles of one symbol, kept current by trades, with a summary and a table for readers. */
+/** <ob-chart>: candles of one symbol, kept current by the server's own, with a summary and a table for readers. */
 
 import { bus } from "./bus.js";
+import { barOf, Candles, intervalOf, stepOf } from "./candles.js";
 import { ChartFrame } from "./chart-frame.js";
 import { volume } from "./figures.js";
 
 const DAILY = ["1D", "1W"];
 const TABLE_ROWS = 200;
 const KEEP_BARS = 2000;
-/** Bars are built here from trades as they come; now and then the server's own replace them. */
+/** Bars are read anew now and then, and soon after one before the newest has changed. */
 const RESYNC_EVERY_MS = 60000;
+const LATE_AFTER_MS = 2000;
+const TOLD_MAX = 100;
 const MARKS_EVERY_MS = 250;
 
 const fixed = (value) => value.toFixed(value < 1 ? 4 : 2);
-const barOf = (row) => ({ time: row.t, open: Number(row.o), high: Number(row.h), low: Number(row.l), close: Number(row.c), volume: row.v });
 
 function legendBuild(host) {
   host.innerHTML = '<div class="legend" aria-hidden="true"><span data-ohlc></span><div class="indicators">'
@@ -24,8 +26,11 @@ function legendBuild(host) {
 class Chart extends HTMLElement {
   #frame = null;
   #reply = null;
+  #candles = null;
+  #told = new Map();
+  #late = 0;
+  #pushed = 0;
   #loading = 0;
-  #asOf = 0;
   #resync = 0;
   #marksBusy = false;
   #marksStale = false;
@@ -36,7 +41,7 @@ class Chart extends HTMLElement {
     legendBuild(this);
     this.canvas = this.querySelector(".chart-canvas");
     this.listeners = [
-      [bus, "trades", ({ detail }) => detail.symbol === this.symbol && detail.trades.forEach((trade) => this.#trade(trade))],
+      [bus, "bars", ({ detail }) => detail.symbol === this.symbol && this.#barsTake(detail)],
       [bus, "hello", () => this.load(false)],
       [document, "display-changed", () => this.#frame?.recolour()],
       [document.body, "account-changed", () => this.#marksSoon()],
@@ -49,6 +54,7 @@ class Chart extends HTMLElement {
 
   disconnectedCallback() {
     clearInterval(this.#resync);
+    clearTimeout(this.#late);
     this.listeners.forEach(([target, name, handler]) => target.removeEventListener(name, handler));
     this.#frame?.end();
     this.#frame = null;
@@ -77,8 +83,11 @@ class Chart extends HTMLElement {
 
   #show(reply, fit) {
     this.#reply = reply;
-    this.#asOf = Date.parse(reply.as_of);
     const bars = reply.bars.map(barOf);
+    this.#candles = new Candles(bars, reply.steps.map(barOf), intervalOf(this.interval, reply.interval_s), KEEP_BARS);
+    // What the stream said while the bars were on their way may be newer than they are.
+    for (const told of this.#told.values()) if (told.unit === this.#candles.interval.unit) this.#candles.take(this.#stepOf(told));
+    this.#pushed = 0;
     this.#note(bars.length ? "" : "No bars at this interval yet. Choose a longer one.");
     this.#frame ??= this.#frameMake();
     this.#frame.intraday = !DAILY.includes(this.interval);
@@ -118,26 +127,37 @@ class Chart extends HTMLElement {
     } catch { /* the marks stay as they are and are read again at the next event */ }
   }
 
-  #bucketOf(instant) {
-    const wall = Math.floor(Date.parse(instant) / 1000) + this.#reply.offset_s;
-    if (this.interval === "1W") return this.#frame.bars.at(-1)?.time ?? wall;
-    return Math.floor(wall / this.#reply.interval_s) * this.#reply.interval_s;
+  #stepOf({ unit, candle }) {
+    return stepOf(candle, unit, this.#reply.offset_s);
   }
 
-  #trade(trade) {
-    if (!this.#frame || !this.#reply) return;
-    const [at, value, size] = [this.#bucketOf(trade.t), Number(trade.price), Number(trade.size)];
-    const bars = this.#frame.bars;
-    const bar = bars.at(-1);
-    if (Date.parse(trade.t) <= this.#asOf || (bar && at < bar.time)) return;
-    if (!bar || at > bar.time) {
-      bars.push({ time: at, open: value, high: value, low: value, close: value, volume: size });
-      if (bars.length > KEEP_BARS) bars.shift();
-      this.#note("");
-    } else {
-      Object.assign(bar, { high: Math.max(bar.high, value), low: Math.min(bar.low, value), close: value, volume: bar.volume + size });
+  #barsTake(message) {
+    for (const unit of ["minutes", "days"]) {
+      for (const candle of message[unit]) {
+        this.#told.set(`${unit} ${candle.t}`, { unit, candle });
+        if (this.#candles?.interval.unit === unit) this.#candleTake({ unit, candle });
+      }
     }
-    this.#dirty ||= requestAnimationFrame(() => { this.#dirty = 0; this.#frame?.touch(); this.#legend(); });
+    while (this.#told.size > TOLD_MAX) this.#told.delete(this.#told.keys().next().value);
+  }
+
+  #candleTake(told) {
+    const change = this.#candles.take(this.#stepOf(told));
+    if (change === "late") this.#late ||= setTimeout(() => { this.#late = 0; this.load(false); }, LATE_AFTER_MS);
+    if (change !== "new" && change !== "last") return;
+    if (change === "new") this.#note("");
+    this.#pushed += change === "new" ? 1 : 0;
+    this.#dirty ||= requestAnimationFrame(() => this.#paint());
+  }
+
+  /** Redraw the newest bar, or all when several came since. */
+  #paint() {
+    this.#dirty = 0;
+    if (!this.#frame) return;
+    if (this.#pushed > 1) this.#frame.load(this.#candles.bars, false);
+    else this.#frame.touch();
+    this.#pushed = 0;
+    this.#legend();
   }
 
   #dirty = 0;

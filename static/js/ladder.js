@@ -1,5 +1,6 @@
 /** <ob-ladder>: the book, seven levels a side, grey while it does not trade; a click on a level fills the ticket's price. */
 
+import { Book } from "./book.js";
 import { bus } from "./bus.js";
 import { count, grouped, middle, price, spread } from "./figures.js";
 
@@ -29,7 +30,7 @@ class Ladder extends HTMLElement {
   #asks = [];
   #bids = [];
   #middle = null;
-  #depth = null;
+  #book = new Book();
   #status = null;
   #timer = 0;
   #mine = new Set();
@@ -69,9 +70,13 @@ class Ladder extends HTMLElement {
     this.replaceChildren(table);
   }
 
+  /** What does not fit is not shown: the last book that did stays until the whole book comes. */
   #take(message) {
     if (message.symbol !== this.symbol) return;
-    this.#depth = message;
+    if (!this.#book.take(message)) {
+      bus.resync();
+      return;
+    }
     this.#timer ||= setTimeout(() => { this.#timer = 0; this.#paint(); }, PAINT_EVERY_MS);
   }
 
@@ -79,16 +84,16 @@ class Ladder extends HTMLElement {
     if (status.symbol !== this.symbol) return;
     this.#status = status;
     this.classList.toggle("still", status.phase !== "CONTINUOUS");
-    if (this.#depth) this.#paint();
+    if (this.#book.seq !== null) this.#paint();
   }
 
   #marksTake(marks) {
     this.#mine = new Set(marks.orders.filter((order) => !order.stop).map((order) => price(order.price)));
-    if (this.#depth) this.#paint();
+    if (this.#book.seq !== null) this.#paint();
   }
 
   #paint() {
-    const { bids, asks } = this.#depth;
+    const { bids, asks } = this.#book;
     const shown = [...bids.slice(0, LEVELS), ...asks.slice(0, LEVELS)];
     const largest = Math.max(1, ...shown.map(([, size]) => Number(size)));
     this.#asks.forEach((row, n) => this.#rowPaint(row, asks[n], largest));

@@ -17,7 +17,7 @@ from apps.demo.history import (
     split_ratio,
     splits_adjust,
 )
-from apps.demo.minute_bars import minute_bars, shares_split
+from apps.demo.minute_bars import day_bar, minute_bars, shares_split, trades_of, trades_split
 from apps.demo.universe import SYMBOLS
 from apps.primitives.money import units_to_price
 
@@ -114,10 +114,16 @@ def test_minutes_add_up_to_their_day(day: DailyBar, seed: int) -> None:
     assert max(bar.high for bar in minutes) == day.high
     assert min(bar.low for bar in minutes) == day.low
     assert sum(bar.volume for bar in minutes) == day.volume
+    whole = day_bar(day, minutes)
+    assert sum(bar.trade_count or 0 for bar in minutes) == whole.trade_count
+    assert whole.vwap is not None and day.low <= whole.vwap <= day.high
+    turnover = sum((bar.vwap or 0) * bar.volume for bar in minutes)
+    assert abs(turnover - whole.vwap * day.volume) <= day.volume * Decimal("0.0000005")
     for n, bar in enumerate(minutes):
         assert bar.time == hours.opens_at + timedelta(minutes=n)
         assert bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high
-        assert bar.volume >= 0
+        assert bar.vwap is not None and bar.low <= bar.vwap <= bar.high
+        assert min(bar.volume, 1) <= (bar.trade_count or 0) <= bar.volume
         assert n == 0 or bar.open == minutes[n - 1].close
 
 
@@ -136,3 +142,21 @@ def test_split_shares_sum_to_the_total(total: int, weights: list[int]) -> None:
     assert sum(parts) == total
     for part, weight in zip(parts, weights, strict=True):
         assert abs(part * sum(weights) - total * weight) < sum(weights)
+
+
+@given(volumes=st.lists(st.integers(0, 10**6), min_size=1, max_size=390))
+def test_split_trades_sum_to_the_total_and_fit_their_shares(volumes: list[int]) -> None:
+    count = trades_of(sum(volumes))
+    parts = trades_split(count, volumes)
+    assert sum(parts) == count
+    assert all(min(volume, 1) <= part <= volume for part, volume in zip(parts, volumes, strict=True))
+
+
+def test_a_day_without_minutes_has_trades_and_an_average_inside_its_range(
+    history: dict[str, list[DailyBar]],
+) -> None:
+    for bars in history.values():
+        for day in bars:
+            bar = day_bar(day)
+            assert bar.vwap is not None and day.low <= bar.vwap <= day.high
+            assert bar.trade_count == max(day.volume // 200, 390)

@@ -14,6 +14,8 @@ from django.conf import settings
 from django.db import connection, connections
 
 from apps.events.relay import Relay
+from apps.marketdata.live import candle_tape
+from apps.marketdata.subscribers import ticks_write
 from apps.streaming.groups import account_events_send
 from brokerage.env import ROOT
 from brokerage.supervisor.ports import port_choose
@@ -106,7 +108,16 @@ def _undelivered(relay: Relay) -> bool:
 
 def events_relay() -> int:
     """Deliver what has committed to the sockets, as the relay process does; returns how many events."""
-    relay = Relay("account-streams", account_events_send)
+    return _delivered(Relay("account-streams", account_events_send))
+
+
+def ticks_relay() -> int:
+    """Store the ticks of what has committed and tell their candles; returns how many events."""
+    candle_tape.cache_clear()
+    return _delivered(Relay("ticks", ticks_write))
+
+
+def _delivered(relay: Relay) -> int:
     relay.start()
     count, deadline = 0, time.monotonic() + 10
     while _undelivered(relay) and time.monotonic() < deadline:

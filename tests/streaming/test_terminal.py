@@ -17,8 +17,11 @@ from apps.access.services import api_key_revoke
 from apps.accounts.models import User
 from apps.events.facts import SYSTEM
 from apps.events.models import RelayCursor
+from apps.instruments.calendar import exchange_date
+from apps.primitives.clock import utc_now
+from apps.streaming.depth import book_checksum
 from tests.api.conftest import Api
-from tests.streaming.edges import Edges, events_relay
+from tests.streaming.edges import Edges, events_relay, ticks_relay
 from tests.support.matching import Exchange
 
 
@@ -95,7 +98,7 @@ def test_hello_heartbeats_quotes_depth_and_trades(
         quote = _read(socket, "quotes", lambda f: _asked(f, "103.2500"))["quotes"][0]
         assert (quote["symbol"], quote["ask_size"], quote["bid"]) == ("AAPL", 10, None)
         depth = _read(socket, "depth")
-        assert (depth["symbol"], depth["snapshot"], depth["asks"]) == ("AAPL", True, [["103.2500", 10]])
+        assert (depth["symbol"], depth["asks"][-1]) == ("AAPL", ["103.2500", 10])
         time.sleep(0.1)
         ada.order(qty=3, limit_price="103.25")
         exchange.run()
@@ -108,8 +111,53 @@ def test_hello_heartbeats_quotes_depth_and_trades(
     # Who comes later is shown what is known before anything moves.
     with _terminal(edges, _login(grace.trader.user_id)) as socket:
         _subscribe(socket, ["AAPL"], "AAPL")
-        assert _read(socket, "quotes")["quotes"][0]["last"] == "103.2500"
         assert _read(socket, "trades")["trades"][-1]["id"] == trade["id"]
+        assert _read(socket, "quotes")["quotes"][0]["last"] == "103.2500"
+
+
+def test_depth_begins_whole_goes_on_by_changes_and_comes_whole_again_when_asked(
+    edges: Edges, ada: Api, exchange: Exchange
+) -> None:
+    with _terminal(edges, _login(ada.trader.user_id)) as socket:
+        _subscribe(socket, ["AAPL"], "AAPL")
+        seen: list[Any] = []
+        for price in ("91.00", "92.00", "93.00"):
+            ada.order(qty=1, limit_price=price)
+            exchange.run()
+            exchange.quiet_down()
+            best = [f"{price}00", 1]
+            seen.append(_read(socket, "depth", lambda f, best=best: best in f["bids"]))
+        assert [frame["bids"] for frame in seen[1:]] == [[["92.0000", 1]], [["93.0000", 1]]]
+        assert [frame["snapshot"] for frame in seen[1:]] == [False, False]
+        assert seen[2]["prev"] == seen[1]["seq"]
+        socket.send(json.dumps({"action": "resync"}))
+        whole = _read(socket, "depth")
+        assert (whole["snapshot"], whole["prev"], whole["seq"]) == (True, None, seen[2]["seq"])
+        bids = [["93.0000", 1], ["92.0000", 1], ["91.0000", 1]]
+        assert whole["bids"][:3] == bids
+        assert whole["checksum"] == seen[2]["checksum"] == book_checksum(whole["bids"], whole["asks"])
+
+
+def test_candles_of_what_is_shown_come_as_the_store_has_them(
+    edges: Edges, ada: Api, grace: Api, exchange: Exchange
+) -> None:
+    with _terminal(edges, _login(ada.trader.user_id)) as socket:
+        _subscribe(socket, ["AAPL", "MSFT"], "AAPL")
+        for number in (1, 2):
+            grace.order(side="sell", qty=3, limit_price="104.25")
+            ada.order(qty=3, limit_price="104.25")
+            exchange.run()
+            ticks_relay()
+            frame = _read(socket, "bars", lambda f, n=number: f["days"] and f["days"][-1]["n"] == n)
+        (minute,) = frame["minutes"]
+        assert (minute["c"], frame["symbol"]) == ("104.2500", "AAPL")
+        (day,) = frame["days"]
+        assert (day["n"], day["v"], day["vw"]) == (2, 6, "104.250000")
+        assert day["date"] == exchange_date(utc_now()).isoformat()
+    # Who comes later is shown the newest minute and day before anything moves.
+    with _terminal(edges, _login(grace.trader.user_id)) as socket:
+        _subscribe(socket, [], "AAPL")
+        assert _read(socket, "bars")["days"] == [day]
 
 
 def test_subscription_replaces_the_one_before(edges: Edges, ada: Api, exchange: Exchange) -> None:

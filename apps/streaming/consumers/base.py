@@ -50,7 +50,7 @@ class LiveSocket(AsyncWebsocketConsumer):
         self.wake.set()
 
     async def sequenced_pull(self) -> list[str | bytes]:
-        """Return frames that are read in order, such as an account's events."""
+        """Return frames that are told at once and in order, such as trades and an account's events."""
         return []
 
     def conflated_pull(self) -> list[str | bytes]:

@@ -1,19 +1,25 @@
-"""The market-data socket: trades, quotes, halts, bands and auctions for clients with an API key."""
+"""The market-data socket: trades, quotes, bars, depth, halts, bands and auctions for clients with a key."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from apps.access.selectors import KeyHolder
+from apps.marketdata.candles import Bar
+from apps.streaming.bar_feed import Unit
+from apps.streaming.bars import Channel, bar_message
 from apps.streaming.codecs import MESSAGE_BYTES_MAX, Codec, MessageUnreadable, codec_of
 from apps.streaming.consumers.base import KeySeat, LiveSocket, SlowClient
 from apps.streaming.consumers.trading import CHECK_EVERY_S, CLOSE_POLICY, CONNECTIONS_MAX, holder_find
+from apps.streaming.depth import DepthMemory
 from apps.streaming.directory import directory
-from apps.streaming.feed import Feed, Frame, feed
+from apps.streaming.feed import EVERY_SYMBOL, Feed, Frame, feed
 from apps.streaming.market import (
+    DEPTH_CHANNEL,
     Subscription,
     SubscriptionInvalid,
     SubscriptionTooLarge,
+    depth_message,
     quote_key,
     quote_message,
     trade_messages,
@@ -55,6 +61,7 @@ class MarketConsumer(LiveSocket):
         self._quotes: dict[str, Frame] = {}
         self._told: dict[str, tuple[Any, ...]] = {}
         self._statuses = StatusMemory()
+        self._depth = DepthMemory()
 
     async def connect(self) -> None:
         self.codec = codec_of(self.scope)
@@ -66,6 +73,7 @@ class MarketConsumer(LiveSocket):
     async def disconnect(self, code: int) -> None:
         if self.feed:
             self.feed.forget(self)
+            self.feed.bars.listeners.forget(self)
         if self.seat:
             self.seat.free()
         await super().disconnect(code)
@@ -85,14 +93,27 @@ class MarketConsumer(LiveSocket):
 
     def frame_take(self, frame: Frame) -> None:
         symbol = frame["S"]
-        self._events.extend(self._events_of(frame, directory.tapes.get(symbol, "B")))
-        if len(self._events) > MESSAGES_WAITING_MAX:
-            self._events.clear()
-            self.task_start(self._slow())
+        self._events_add(self._events_of(frame, directory.tape(symbol)))
+        if self.subscription.wants(DEPTH_CHANNEL, symbol):
+            self._depth.take(frame)
         if self.subscription.wants("quotes", symbol) and self._told.get(symbol) != quote_key(frame):
             self._told[symbol] = quote_key(frame)
             self._quotes[symbol] = frame
         self.wake.set()
+
+    def candle_take(self, symbol: str, unit: Unit, bar: Bar) -> None:
+        """Take no notice of candles as they grow: published clients are told when it is time."""
+
+    def bar_take(self, channel: Channel, symbol: str, bar: Bar) -> None:
+        if self.subscription.wants(channel, symbol):
+            self._events_add([bar_message(channel, symbol, bar)])
+            self.wake.set()
+
+    def _events_add(self, messages: Iterable[dict[str, Any]]) -> None:
+        self._events.extend(messages)
+        if len(self._events) > MESSAGES_WAITING_MAX:
+            self._events.clear()
+            self.task_start(self._slow())
 
     def _events_of(self, frame: Frame, tape: str) -> Iterator[dict[str, Any]]:
         """Yield what is told of every frame, where of quotes only the newest is."""
@@ -114,12 +135,16 @@ class MarketConsumer(LiveSocket):
             self._events.append(message)
             self.wake.set()
 
+    async def sequenced_pull(self) -> list[str | bytes]:
+        assert self.codec is not None
+        messages, self._events = self._events, []
+        return [self.codec.encode(messages)] if messages else []
+
     def conflated_pull(self) -> list[str | bytes]:
         assert self.codec is not None
-        quotes = [
-            quote_message(frame, directory.tapes.get(symbol, "B")) for symbol, frame in self._quotes.items()
-        ]
-        messages, self._events = [*self._events, *quotes], []
+        quotes = [quote_message(frame, directory.tape(symbol)) for symbol, frame in self._quotes.items()]
+        depth = [depth_message(change) for change in self._depth.pull()]
+        messages = [*quotes, *depth]
         self._quotes.clear()
         return [self.codec.encode(messages)] if messages else []
 
@@ -159,9 +184,23 @@ class MarketConsumer(LiveSocket):
             return
         self.subscription.change(message, adding=adding)
         self.feed.listen(self, self.subscription.symbols())
+        self.feed.bars.listeners.listen(self, self.subscription.bar_symbols())
         for frame in self.feed.latest_of(self.subscription.symbols()):
             self._statuses.begin(frame)
         self._say(self.subscription.message())
+        self._depth_begin(message)
+
+    def _depth_begin(self, message: dict[str, Any]) -> None:
+        """Tell the whole book of every symbol just asked for, once more of those that were followed."""
+        assert self.feed is not None
+        asked = {str(symbol).upper() for symbol in message.get(DEPTH_CHANNEL) or ()}
+        known = {frame["S"]: frame for frame in self.feed.latest_of(asked)}
+        for symbol in (asked | known.keys()) - {EVERY_SYMBOL}:
+            if self.subscription.wants(DEPTH_CHANNEL, symbol):
+                self._depth.begin(symbol, known.get(symbol))
+            else:
+                self._depth.forget(symbol)
+        self.wake.set()
 
     def _say(self, message: dict[str, Any]) -> None:
         assert self.codec is not None

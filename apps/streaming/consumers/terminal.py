@@ -1,7 +1,8 @@
-"""The terminal's socket: quotes, depth and trades of what it shows, and the account's own events."""
+"""The terminal's socket: quotes, depth, trades and candles of what it shows, and the account's own events."""
 
 import asyncio
 from collections import deque
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,13 +13,17 @@ from django.db import DatabaseError
 from redis.exceptions import RedisError
 
 from apps.accounts.selectors import account_for_user
+from apps.marketdata.candles import Bar
 from apps.marketdata.selectors import tick_list
 from apps.primitives.clock import iso, utc_now
 from apps.primitives.errors import NotFound
 from apps.primitives.ids import Kind, public_id
 from apps.streaming.account_stream import AccountStream
+from apps.streaming.bar_feed import Unit
+from apps.streaming.bars import Channel
 from apps.streaming.codecs import MESSAGE_BYTES_MAX, MessageUnreadable, json_message
 from apps.streaming.consumers.base import CLOSE_SLOW, LiveSocket, SlowClient
+from apps.streaming.depth import DepthMemory
 from apps.streaming.feed import TRADES_KEPT, Feed, Frame, feed
 from apps.streaming.frames import (
     AccountFrame,
@@ -29,6 +34,7 @@ from apps.streaming.frames import (
     Quotes,
     Trade,
     Trades,
+    bars_of,
     book_status_of,
     depth_of,
     quote_of,
@@ -40,6 +46,9 @@ SYMBOLS_MAX = 200
 SYMBOL_LENGTH_MAX = 10
 SEQ_DIGITS_MAX = 19
 TRADES_WAITING_MAX = 1_000
+CANDLES_WAITING_MAX = 200
+"""A page that is told so many candles at once has more in its chart's next reading."""
+
 HEARTBEAT_S = 1.0
 VERIFY_EVERY_BEATS = 15
 """How often the account's record is asked for missed events, in heartbeats."""
@@ -64,9 +73,11 @@ class TerminalConsumer(LiveSocket):
         self.stream: AccountStream | None = None
         self.depth_symbol: str | None = None
         self._quotes: dict[str, Frame] = {}
-        self._depth: Frame | None = None
+        self._depth = DepthMemory()
+        self._shown: Frame | None = None
         self._status: BookStatus | None = None
         self._trades: deque[Trade] = deque()
+        self._candles: dict[tuple[Unit, datetime], Bar] = {}
 
     async def connect(self) -> None:
         # A close code can be told only to an accepted socket.
@@ -102,6 +113,7 @@ class TerminalConsumer(LiveSocket):
     async def disconnect(self, code: int) -> None:
         if self.feed:
             self.feed.forget(self)
+            self.feed.bars.listeners.forget(self)
         await super().disconnect(code)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -111,7 +123,7 @@ class TerminalConsumer(LiveSocket):
         try:
             if len(message) > MESSAGE_BYTES_MAX:
                 raise MessageUnreadable("the message is too long")
-            await self._subscribe(json_message(message))
+            await self._act(json_message(message))
         except MessageUnreadable as error:
             self._answer(Problem(type="error", message=str(error)))
 
@@ -126,35 +138,66 @@ class TerminalConsumer(LiveSocket):
         symbol = frame["S"]
         self._quotes[symbol] = frame
         if symbol == self.depth_symbol:
-            self._depth = frame
+            self._shown = frame
+            self._depth.take(frame)
             self._trades.extend(trade_of(trade) for trade in frame["trades"])
             while len(self._trades) > TRADES_WAITING_MAX:
                 self._trades.popleft()
         self.wake.set()
 
+    def candle_take(self, symbol: str, unit: Unit, bar: Bar) -> None:
+        if symbol == self.depth_symbol:
+            self._candles[unit, bar.time] = bar
+            while len(self._candles) > CANDLES_WAITING_MAX:
+                del self._candles[next(iter(self._candles))]
+            self.wake.set()
+
+    def bar_take(self, channel: Channel, symbol: str, bar: Bar) -> None:
+        """Take no notice of what is due on the published channels: a page is told candles as they grow."""
+
     async def sequenced_pull(self) -> list[str | bytes]:
         assert self.stream is not None
-        return [_account_frame(event) for event in await self.stream.pull()]
+        frames: list[str | bytes] = [_account_frame(event) for event in await self.stream.pull()]
+        if self._trades and self.depth_symbol:
+            told = Trades(type="trades", symbol=self.depth_symbol, trades=list(self._trades))
+            frames.append(orjson.dumps(told).decode())
+            self._trades.clear()
+        return frames
 
     def conflated_pull(self) -> list[str | bytes]:
         frames: list[Any] = []
         if self._quotes:
             frames.append(Quotes(type="quotes", quotes=[quote_of(frame) for frame in self._quotes.values()]))
             self._quotes.clear()
-        if self._depth:
-            frames.append(depth_of(self._depth))
-            status = book_status_of(self._depth)
+        frames.extend(depth_of(change) for change in self._depth.pull())
+        if self._shown:
+            status = book_status_of(self._shown)
             if status != self._status:
                 frames.append(status)
-            self._depth, self._status = None, status
-        if self._trades and self.depth_symbol:
-            frames.append(Trades(type="trades", symbol=self.depth_symbol, trades=list(self._trades)))
-            self._trades.clear()
+            self._shown, self._status = None, status
+        if self._candles and self.depth_symbol:
+            candles = [(unit, bar) for (unit, _), bar in self._candles.items()]
+            frames.append(bars_of(self.depth_symbol, candles))
+            self._candles.clear()
         return [orjson.dumps(frame).decode() for frame in frames]
 
+    async def _act(self, message: dict[str, Any]) -> None:
+        action = message.get("action")
+        if action == "subscribe":
+            await self._subscribe(message)
+        elif action == "resync":
+            self._resync()
+        else:
+            raise MessageUnreadable("action must be subscribe or resync")
+
+    def _resync(self) -> None:
+        """Tell the whole book next, to a page whose copy does not fit."""
+        assert self.feed is not None
+        if self.depth_symbol:
+            self._depth.begin(self.depth_symbol, self.feed.latest.get(self.depth_symbol))
+            self.wake.set()
+
     async def _subscribe(self, message: dict[str, Any]) -> None:
-        if message.get("action") != "subscribe":
-            raise MessageUnreadable("the only action is subscribe")
         symbols, depth = message.get("symbols", []), message.get("depth")
         if not isinstance(symbols, list) or len(symbols) > SYMBOLS_MAX or not all(map(_is_symbol, symbols)):
             raise MessageUnreadable(f"symbols must be a list of at most {SYMBOLS_MAX} symbols")
@@ -166,6 +209,7 @@ class TerminalConsumer(LiveSocket):
         # From here on nothing waits: no frame of the former subscription can be told as one of this.
         self.depth_symbol = depth
         self.feed.listen(self, shown)
+        self.feed.bars.listeners.listen(self, [depth] if depth else [])
         self._snapshot(shown, history)
 
     def _snapshot(self, symbols: set[str], history: list[Trade]) -> None:
@@ -173,11 +217,16 @@ class TerminalConsumer(LiveSocket):
         assert self.feed is not None
         self._quotes.clear()
         self._trades.clear()
-        self._depth = self._status = None
+        self._depth = DepthMemory()
+        self._shown = self._status = None
         self._quotes = {name: self.feed.latest[name] for name in symbols if name in self.feed.latest}
+        self._candles.clear()
         if self.depth_symbol in self.feed.latest:
-            self._depth = self.feed.latest[self.depth_symbol]
+            self._shown = self.feed.latest[self.depth_symbol]
+            self._depth.begin(self.depth_symbol, self._shown)
         if self.depth_symbol:
+            newest = self.feed.bars.newest(self.depth_symbol)
+            self._candles = {(unit, bar.time): bar for unit, bar in newest}
             recent = [trade_of(trade) for trade in self.feed.trades.get(self.depth_symbol, ())]
             known = {trade["id"] for trade in recent}
             # Ticks are stored a moment after they are told, so what was told comes last.
