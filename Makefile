@@ -26,7 +26,7 @@ FUZZ_COMMANDS ?= 100000000
 LINTED := apps brokerage tests benchmarks manage.py
 
 .PHONY: help setup engine run up down status test test-fast test-faults test-faults-long simulate lint check format bench-order-path bench-durable bench-failover \
-	bench-recovery bench-engine fuzz-engine fuzz-engine-targets fuzz-engine-invariants \
+	bench-recovery bench-engine bench-marketdata fuzz-engine fuzz-engine-targets fuzz-engine-invariants \
 	screenshots demo-reset clean
 
 help: ## Show this list
@@ -145,6 +145,9 @@ bench-recovery: setup ## Measure cold recovery of ORDERS (1,000,000) open orders
 bench-engine: setup $(STAMPS)/bench ## Measure the order book beside a yardstick and its peers; writes var/bench/engine.json
 	@.ci/machine compiler
 	@$(PYTHON) -m benchmarks.engine
+
+bench-marketdata: setup $(STAMPS)/dev ## Measure importing, candles and reading of TICKS (50,000,000) ticks, and what a client sees; writes var/bench/marketdata.json
+	@$(PYTHON) -m benchmarks.marketdata
 
 screenshots: setup $(STAMPS)/dev ## Take the desktop and phone pictures, light and dark, into var/screenshots
 	@.ci/machine chromium
