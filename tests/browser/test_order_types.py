@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from apps.streaming.depth import book_checksum
 from tests.browser.conftest import Open, live_wait, shot
 from tests.browser.test_states import violations
 
@@ -191,11 +192,14 @@ def test_a_phone_shows_how_an_order_stands_and_can_close_a_position(opened: Open
 def test_a_crossed_book_has_no_spread_and_is_grey(opened: Open) -> None:
     page = opened("/trade/AAPL")
     live_wait(page)
+    bids, asks = [["440.0000", 5]], [["420.0000", 4]]
+    depth = {"symbol": "AAPL", "seq": 1, "prev": None, "snapshot": True, "bids": bids, "asks": asks}
     middle = page.locator("ob-ladder").evaluate(
-        """(ladder) => {
-          ladder.onDepth({ detail: { symbol: "AAPL", bids: [["440.0000", 5]], asks: [["420.0000", 4]] } });
+        """(ladder, depth) => {
+          ladder.onDepth({ detail: depth });
           ladder.onStatus({ detail: { symbol: "AAPL", phase: "HALTED", auction: { p: "430.0000" } } });
           return ladder.querySelector(".middle").textContent + ladder.classList;
-        }"""
+        }""",
+        {**depth, "checksum": book_checksum(bids, asks)},
     )
     assert middle == "Crossed · auction at 430.00still"
