@@ -1,6 +1,7 @@
 """Table partitions: made ahead, safely twice at once, and rows that missed them come home unchanged."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -162,6 +163,25 @@ def test_an_old_month_is_merged_with_every_column_as_it_was(days_removed: None) 
     )
     with pytest.raises(Exception, match="append-only"):
         rows_of("TRUNCATE events_2024_02")
+
+
+def test_merging_four_times_at_once_merges_each_month_once(days_removed: None) -> None:
+    partitions_ensure(OLD + timedelta(days=1), days_ahead=2)
+    ids = [event_at(noon(OLD + timedelta(days=n)), n) for n in range(3)]
+    before = rows_of("SELECT *, xact_id::text FROM events WHERE id = ANY(%s) ORDER BY id", ids)
+    barrier = threading.Barrier(4)
+
+    def run(_: int) -> dict[str, int]:
+        barrier.wait(30)
+        try:
+            return partitions_merge(OLD + timedelta(days=29 + 90))
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        done = [name for merged in pool.map(run, range(4)) for name in merged]
+    assert sorted(done) == sorted(set(done)) and "events_2024_02" in done
+    assert rows_of("SELECT *, xact_id::text FROM events WHERE id = ANY(%s) ORDER BY id", ids) == before
 
 
 def test_a_month_with_a_live_order_or_young_days_is_left_alone(days_removed: None) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 KEEP_DAYS = 90
 """Days stay apart as long as an order good till cancelled may live in them."""
 
+MERGING_CLASS = 0x0B_0D4E
+"""First key of the advisory locks under which one process merges one table; the second is the table's."""
+
 STEP = timedelta(hours=1)
 """One copying transaction's share of a day: a long writing transaction would hold the relay back."""
 
@@ -36,17 +40,36 @@ class MergeMismatch(RuntimeError):
 def partitions_merge(today: date, keep_days: int = KEEP_DAYS) -> dict[str, int]:
     """Merge every whole month older than ``keep_days`` into one partition; returns rows by new partition.
 
-    A month in which an order still lives is left alone in every table. The copy is made aside in small
-    steps; then the days are locked, count and hash of days and copy are compared, and only equals are
-    swapped. Raises ``MergeMismatch``.
+    A month in which an order still lives is left alone in every table, and so is a table that somebody else
+    is merging. The copy is made aside in small steps; then the days are locked, count and hash of days and
+    copy are compared, and only equals are swapped. Raises ``MergeMismatch``.
     """
     merged = {}
     for home in homes():
-        for month, names in _months(home, today - timedelta(days=keep_days)):
-            if _month_has_live_order(month):
-                continue
-            merged[month_name(home.table.name, month)] = _month_merge(home, month, names)
+        with _alone(home) as is_alone:
+            months = _months(home, today - timedelta(days=keep_days)) if is_alone else []
+            for month, names in months:
+                if not _month_has_live_order(month):
+                    merged[month_name(home.table.name, month)] = _month_merge(home, month, names)
     return merged
+
+
+@contextmanager
+def _alone(home: Home) -> Iterator[bool]:
+    """Tell whether nobody else merges this table; nobody begins to until the end.
+
+    A merge takes many transactions, so the session holds the lock; it goes with the session.
+    """
+    key = (MERGING_CLASS, home.table.name)
+    with connections[home.alias].cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", key)
+        is_alone = bool(cursor.fetchone()[0])
+    try:
+        yield is_alone
+    finally:
+        if is_alone:
+            with connections[home.alias].cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", key)
 
 
 def _months(home: Home, limit: date) -> list[tuple[date, list[str]]]:
