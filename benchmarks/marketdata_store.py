@@ -191,11 +191,11 @@ class Bench:
     def rollup(self) -> dict[str, float]:
         """Return what making all candles of a file's ticks anew takes, beside one GROUP BY to minutes."""
         from apps.marketdata.candles import LEVELS
-        from apps.marketdata.rollup import level_group_sql
+        from apps.marketdata.rollup import ticks_group_sql
         from apps.marketdata.services import candles_rebuild
 
         span = (self.file_day, self.file_day + timedelta(days=1))
-        group = level_group_sql(LEVELS[0], "time >= %s AND time < %s")
+        group = ticks_group_sql(LEVELS[0], "market_data_ticks", "in_session AND time >= %s AND time < %s")
         making = f"CREATE TEMP TABLE grouped {_GROUPED} AS {group}"
         assert execute("SELECT 1 FROM market_data_ticks LIMIT 1"), "there are no ticks to make candles of"
         # What writes rows works alone; so that work is compared, and no number of helpers, so does the other.

@@ -1,19 +1,16 @@
 """Buckets without a trade, on request: a flat candle at the close before, inside sessions only."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from datetime import date, datetime, timedelta
 
-from django.conf import settings
-
-from apps.instruments.calendar import Session, calendar_named, exchange_date, session_of_day
+from apps.instruments.calendar import Session, exchange_date
 from apps.marketdata.candles import Bar
 from apps.marketdata.joining import Direction, Span
+from apps.marketdata.sessions import session_on
 from apps.marketdata.timeframes import Timeframe
 from apps.primitives.clock import utc_now
 
 CALENDAR_FIRST = date(2000, 1, 3)
-_NOON = time(17, tzinfo=UTC)
 
 
 def bars_filled(
@@ -58,11 +55,6 @@ def _sessions(first: date, last: date, direction: Direction) -> Iterator[Session
     first, now = max(first, CALENDAR_FIRST), utc_now()
     days = (last - first).days + 1
     for n in range(days) if direction == "asc" else reversed(range(days)):
-        session = _session_of(settings.MARKET_CALENDAR, first + timedelta(days=n))
+        session = session_on(first + timedelta(days=n))
         if session is not None and session.opens_at <= now:
             yield session
-
-
-@lru_cache(maxsize=16_384)
-def _session_of(calendar: str, day: date) -> Session | None:
-    return session_of_day(calendar_named(calendar), datetime.combine(day, _NOON))

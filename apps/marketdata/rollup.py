@@ -48,10 +48,12 @@ FROM (SELECT symbol, {bucket} AS bucket, max(price) AS high, min(price) AS low, 
              min(time) AS first_at, max(time) AS last_at
       FROM market_data_ticks WHERE in_session AND {where} GROUP BY 1, 2) AS g
 CROSS JOIN LATERAL (SELECT price, trade_id FROM market_data_ticks
-                    WHERE symbol = g.symbol AND time = g.first_at AND in_session AND {inside}
+                    WHERE symbol = g.symbol AND time = g.first_at AND in_session
+                      AND time >= %(start)s AND time < %(end)s
                     ORDER BY trade_id LIMIT 1) AS o
 CROSS JOIN LATERAL (SELECT price, trade_id FROM market_data_ticks
-                    WHERE symbol = g.symbol AND time = g.last_at AND in_session AND {inside}
+                    WHERE symbol = g.symbol AND time = g.last_at AND in_session
+                      AND time >= %(start)s AND time < %(end)s
                     ORDER BY trade_id DESC LIMIT 1) AS c
 ORDER BY 1, 2"""
 
@@ -84,8 +86,13 @@ WITH fresh AS (
 )"""
 
 
+def ticks_group_sql(level: Level, source: str, where: str) -> str:
+    """Return the SELECT that makes a level's candles of some of a table's ticks in one grouping."""
+    return _GROUP_TICKS_SQL.format(bucket=level.bucket, source=source, where=where)
+
+
 def _merge_sql(level: Level) -> str:
-    group = _GROUP_TICKS_SQL.format(bucket=level.bucket, source="fresh", where="in_session")
+    group = ticks_group_sql(level, "fresh", "in_session")
     return _MERGE_SQL.format(table=level.table, columns=_COLUMNS, group=group)
 
 
@@ -103,12 +110,11 @@ APPEND_SQL = "".join(
 """Appends ticks and merges those that were new; gives how many, and the minutes that changed."""
 
 
-def level_group_sql(level: Level, where: str) -> str:
+def _level_group_sql(level: Level, where: str) -> str:
     """Return the SELECT that makes a level's candles, of what ``where`` finds, from what it is made from."""
     place = LEVELS.index(level)
     if place == 0:
-        where = f"in_session AND {where}"
-        return _GROUP_TICKS_SQL.format(bucket=level.bucket, source="market_data_ticks", where=where)
+        return _SPAN_TICKS_SQL.format(bucket=level.bucket, where=where)
     return _GROUP_CANDLES_SQL.format(bucket=level.bucket, source=LEVELS[place - 1].table, where=where)
 
 
@@ -151,16 +157,15 @@ def span_rebuild(cursor: Any, symbols: Sequence[str] | None, start: datetime, en
         former = cursor.fetchone()[0] or []
     else:
         former = named
+    inside = "time >= %(start)s AND time < %(end)s"
+    where = inside if named is None else f"symbol = ANY(%(named)s) AND {inside}"
     for level in LEVELS:
-        span = (level.floor(start), level.ceil(end))
-        inside = "time >= %s AND time < %s"
-        cursor.execute(f"DELETE FROM {level.table} WHERE symbol = ANY(%s) AND {inside}", (former, *span))
-        where, values = (
-            (inside, span) if named is None else (f"symbol = ANY(%s) AND {inside}", (named, *span))
-        )
-        if level is LEVELS[0]:
-            group = _SPAN_TICKS_SQL.format(bucket=level.bucket, where=where, inside=inside)
-            values = (*values, *span, *span)
-        else:
-            group = level_group_sql(level, where)
+        values = {
+            "start": level.floor(start),
+            "end": level.ceil(end),
+            "named": named,
+            "former": former,
+        }
+        cursor.execute(f"DELETE FROM {level.table} WHERE symbol = ANY(%(former)s) AND {inside}", values)
+        group = _level_group_sql(level, where)
         cursor.execute(f"INSERT INTO {level.table} ({_COLUMNS}) {group}", values)

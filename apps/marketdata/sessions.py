@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from django.conf import settings
 
-from apps.instruments.calendar import EXCHANGE_ZONE, calendar_named, exchange_date, session_of_day
+from apps.instruments.calendar import EXCHANGE_ZONE, Session, calendar_named, exchange_date, session_of_day
 from apps.instruments.selectors import market_calendar
 
 CLOSING_SPAN = timedelta(minutes=1)
@@ -14,14 +14,22 @@ CLOSING_SPAN = timedelta(minutes=1)
 Span = tuple[datetime, datetime]
 
 
-@lru_cache(maxsize=4096)
-def _day_span(calendar_name: str, day: date) -> Span | None:
-    calendar = calendar_named(calendar_name)
+@lru_cache(maxsize=16_384)
+def _session_on(calendar_name: str, day: date) -> Session | None:
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=EXCHANGE_ZONE)
-    session = session_of_day(calendar, noon.astimezone(UTC))
+    return session_of_day(calendar_named(calendar_name), noon.astimezone(UTC))
+
+
+def session_on(day: date) -> Session | None:
+    """Return the exchange's session of a New York day, None when there is none."""
+    return _session_on(settings.MARKET_CALENDAR, day)
+
+
+def _day_span(day: date) -> Span | None:
+    session = session_on(day)
     if session is None:
         return None
-    closing = CLOSING_SPAN if calendar.has_auctions else timedelta()
+    closing = CLOSING_SPAN if market_calendar().has_auctions else timedelta()
     return session.opens_at, session.closes_at + closing
 
 
@@ -30,7 +38,7 @@ def tick_in_session(instant: datetime) -> bool:
     calendar = market_calendar()
     if calendar.always_open:
         return True
-    span = _day_span(settings.MARKET_CALENDAR, exchange_date(instant))
+    span = _day_span(exchange_date(instant))
     return span is not None and span[0] <= instant < span[1]
 
 
@@ -41,7 +49,7 @@ def session_spans(first: datetime, last: datetime) -> list[Span]:
     """
     day, spans = exchange_date(first), []
     while day <= exchange_date(last):
-        span = _day_span(settings.MARKET_CALENDAR, day)
+        span = _day_span(day)
         if span is not None:
             spans.append(span)
         day += timedelta(days=1)

@@ -14,6 +14,7 @@ from apps.operations.services.partitions import (
     homes,
     lock_retry,
     month_name,
+    partitions_attached,
     relation_attached,
     relation_exists,
 )
@@ -74,15 +75,8 @@ def _alone(home: Home) -> Iterator[bool]:
 
 def _months(home: Home, limit: date) -> list[tuple[date, list[str]]]:
     """Return the months whose every day ended before ``limit``, with their daily partitions in order."""
-    with connections[home.alias].cursor() as cursor:
-        cursor.execute(
-            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
-            "WHERE i.inhparent = to_regclass(%s) ORDER BY c.relname",
-            (home.table.name,),
-        )
-        names = [row[0] for row in cursor.fetchall()]
     months: dict[date, list[str]] = {}
-    for name in names:
+    for name in partitions_attached(home):
         day = partition_day(home.table.name, name)
         if day is not None and _month_after(day) <= limit:
             months.setdefault(day.replace(day=1), []).append(name)

@@ -4,9 +4,14 @@ import logging
 from datetime import date, datetime, timedelta
 from functools import partial
 
-from django.db import connections
-
-from apps.operations.services.partitions import Home, ddl_transaction, homes, lock_retry, relation_attached
+from apps.operations.services.partitions import (
+    Home,
+    ddl_transaction,
+    homes,
+    lock_retry,
+    partitions_attached,
+    relation_attached,
+)
 from apps.primitives.partitions import partition_day
 
 logger = logging.getLogger(__name__)
@@ -31,14 +36,7 @@ def partitions_expire(today: date) -> list[str]:
 
 
 def _partitions_before(home: Home, limit: date) -> list[str]:
-    with connections[home.alias].cursor() as cursor:
-        cursor.execute(
-            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
-            "WHERE i.inhparent = to_regclass(%s) ORDER BY c.relname",
-            (home.table.name,),
-        )
-        names = [row[0] for row in cursor.fetchall()]
-    ends = {name: partition_end(home.table.name, name) for name in names}
+    ends = {name: partition_end(home.table.name, name) for name in partitions_attached(home)}
     return [name for name, end in ends.items() if end is not None and end <= limit]
 
 

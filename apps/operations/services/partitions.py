@@ -124,6 +124,17 @@ def relation_attached(cursor: Any, parent: str, name: str) -> bool:
     return bool(cursor.fetchone()[0])
 
 
+def partitions_attached(home: Home) -> list[str]:
+    """Return the names of a table's partitions, in order."""
+    with connections[home.alias].cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+            "WHERE i.inhparent = to_regclass(%s) ORDER BY c.relname",
+            (home.table.name,),
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
 def month_name(table: str, day: date) -> str:
     """Return the name of the partition that holds a whole month after a merge."""
     return f"{table}_{day:%Y_%m}"
