@@ -226,6 +226,8 @@ class Bench:
         from apps.marketdata.services import candles_rebuild
         from apps.operations.services.partition_history import market_days_ensure
 
+        if first == last:
+            return
         if first == self.days - min(10, self.days):
             self.empty()
             history = (self.first_day - timedelta(days=500)).date(), (self.first_day).date()
