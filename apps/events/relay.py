@@ -5,22 +5,19 @@ repeats them with the same event ids. Order within one account never changes. No
 sleeps or opens a connection: all that is handed in.
 """
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from decimal import Decimal
-from functools import cached_property
+from datetime import date, timedelta
 from typing import Any, Protocol
 
 from django.db import connection
 
-from apps.primitives.clock import iso
+from apps.events.records import EventRecord, event_record
 from apps.primitives.failpoints import failpoint
-from apps.primitives.ids import Kind, id_floor, id_time, public_id
+from apps.primitives.ids import id_floor, id_time
 
 logger = logging.getLogger(__name__)
 
@@ -107,43 +104,6 @@ SELECT (SELECT system_identifier::text FROM pg_control_system()),
 """
 
 
-@dataclass(frozen=True)
-class EventRecord:
-    """One committed event as sinks get it; what it says is read only when a sink asks."""
-
-    id: int
-    topic: str
-    event_type: str
-    user_id: int
-    account_id: int | None
-    account_seq: int | None
-    timestamp: datetime
-    data_text: str
-    metadata_text: str
-    xact_id: int
-
-    @cached_property
-    def data(self) -> dict[str, Any]:
-        return _exactly(self.data_text)
-
-    @cached_property
-    def metadata(self) -> dict[str, Any]:
-        return _exactly(self.metadata_text)
-
-    def message(self) -> dict[str, Any]:
-        """Return the specification's event, with the account's stream position beside it."""
-        return {
-            "event_id": str(public_id(Kind.EVENT, self.id)),
-            "timestamp": iso(self.timestamp),
-            "event_type": self.event_type,
-            "user_id": self.user_id,
-            "account_id": self.account_id,
-            "account_seq": self.account_seq,
-            "data": self.data,
-            "metadata": self.metadata,
-        }
-
-
 class Sink(Protocol):
     """Takes events in commit order; returning means they are delivered, raising means none are."""
 
@@ -193,16 +153,6 @@ class CursorMoved(RuntimeError):
 
 class SinkUnavailable(RuntimeError):
     """The sink's other end is away; nothing was delivered, and the same events come again later."""
-
-
-def event_record(row: tuple[Any, ...]) -> EventRecord:
-    """Return the record of a row as the reading statements select it."""
-    return EventRecord(*row)
-
-
-def _exactly(text: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(text, parse_float=Decimal)
-    return found
 
 
 def _django_cursor() -> AbstractContextManager[Any]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
-from apps.events.relay import EventRecord, event_record
+from apps.events.records import EventRecord, event_record
 from apps.primitives.clock import utc_now
 from apps.primitives.ids import id_floor
 

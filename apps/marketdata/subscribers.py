@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from django.db import OperationalError
 
-from apps.events.relay import EventRecord, SinkUnavailable
+from apps.events.records import EventRecord
+from apps.events.relay import SinkUnavailable
 from apps.marketdata.live import candle_tape
 from apps.marketdata.services import ticks_append, ticks_from_events
 from apps.primitives.failpoints import failpoint

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from redis.exceptions import RedisError
 
 from apps.events.facts import Topic
-from apps.events.relay import EventRecord, Place, SinkUnavailable
+from apps.events.records import EventRecord
+from apps.events.relay import Place, SinkUnavailable
 from apps.orders.services.view import (
     Listed,
     ViewMissing,

@@ -12,7 +12,8 @@ from django.conf import settings
 from redis import Redis
 from redis.exceptions import RedisError
 
-from apps.events.relay import EventRecord, SinkUnavailable
+from apps.events.records import EventRecord
+from apps.events.relay import SinkUnavailable
 
 MESSAGE_TYPE = "account.events"
 MESSAGE_EVENTS_MAX = 100

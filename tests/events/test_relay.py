@@ -1,7 +1,9 @@
 """The relay delivers what committed, in commit order, at least once, whatever crashes in between."""
 
+import json
 import time
 from collections.abc import Callable
+from decimal import Decimal
 
 import psycopg
 import pytest
@@ -10,9 +12,9 @@ from django.db import connection, transaction
 from apps.events import relay as relay_module
 from apps.events.facts import EventRow, Topic
 from apps.events.models import RelayCursor, RelayDay
+from apps.events.records import EventRecord
 from apps.events.relay import (
     CursorMoved,
-    EventRecord,
     Relay,
     ServerChanged,
     SinkUnavailable,
@@ -121,6 +123,7 @@ def test_event_message_is_the_specifications(database: None) -> None:
     assert wanted <= set(message)
     assert set(message["metadata"]) == {"ip_address", "user_agent", "session_id"}
     assert message["timestamp"].endswith("Z") and len(message["timestamp"]) == 27
+    assert json.loads(seen[0].value(), parse_float=Decimal) == {**message, "topic": seen[0].topic}
 
 
 def test_crash_between_sink_and_cursor_repeats_the_events_and_counts_them_once(

@@ -10,7 +10,7 @@ import pytest
 from django_redis import get_redis_connection
 from redis import Redis
 
-from apps.events.relay import EventRecord
+from apps.events.records import EventRecord
 from apps.marketdata.backends import Backend
 from apps.marketdata.candles import Tick
 from apps.marketdata.live import (

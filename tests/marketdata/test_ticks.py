@@ -10,7 +10,8 @@ from threading import Thread
 import pytest
 from django.db import connections, transaction
 
-from apps.events.relay import EventRecord, SinkUnavailable
+from apps.events.records import EventRecord
+from apps.events.relay import SinkUnavailable
 from apps.marketdata.backends import Backend
 from apps.marketdata.rollup import days_lock
 from apps.marketdata.selectors import Tick, bar_list, tick_list

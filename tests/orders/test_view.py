@@ -14,7 +14,8 @@ from django.db import connection
 from django_redis import get_redis_connection
 
 from apps.events.models import Event
-from apps.events.relay import EventRecord, Relay, SinkUnavailable, relay_run
+from apps.events.records import EventRecord
+from apps.events.relay import Relay, SinkUnavailable, relay_run
 from apps.orders.models import LiveOrder
 from apps.orders.services import view
 from apps.orders.subscribers import orders_view_standing, orders_view_write

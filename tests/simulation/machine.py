@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from apps.events.relay import EventRecord, Relay, relay_run
+from apps.events.records import EventRecord
+from apps.events.relay import Relay, relay_run
 from apps.matching.messages import Batch, Booked, Command
 from apps.matching.native import NativeEngine
 from apps.matching.packing import commands_pack
