@@ -234,7 +234,8 @@ class Relay:
         place = self.standing() if self.standing else None
         if place is None or place == self.position.place:
             return False
-        logger.warning("the sink %s stands at %s, not at %s", self.name, place, self.position.place)
+        level = logging.WARNING if self.position.event_id else logging.INFO
+        logger.log(level, "the sink %s stands at %s, not at %s", self.name, place, self.position.place)
         epoch = self.position.stream_epoch + 1
         self._set(replace(self.position, stream_epoch=epoch, xact_id=place.xact_id, event_id=place.event_id))
         return True

@@ -69,6 +69,26 @@ _ABOVE = (
     ("ohlcv_1d", "ohlcv_1h", f"time_bucket('1 day', time, '{DAY_ZONE}')", "10 years"),
 )
 
+# By an index of time alone the server would look for a symbol that trades rarely through everybody's candles;
+# the extension makes one by itself. Refreshing deletes spans of time, and candles lie nearly in that order.
+INDEXES_SQL = """
+DO $$
+DECLARE written record;
+BEGIN
+    FOR written IN
+        SELECT h.schema_name AS home, h.table_name AS name, a.user_view_name AS view
+        FROM _timescaledb_catalog.continuous_agg AS a
+        JOIN _timescaledb_catalog.hypertable AS h ON h.id = a.mat_hypertable_id
+        WHERE a.user_view_schema = current_schema()
+    LOOP
+        EXECUTE format('DROP INDEX IF EXISTS %I.%I', written.home, written.name || '_time_idx');
+        EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON %I USING brin (time) '
+                       'WITH (pages_per_range = 16, autosummarize = on)',
+                       written.view || '_span', written.view);
+    END LOOP;
+END $$;
+"""
+
 # What retention drops is noted as changed too: a policy that reached there would drop the candles as well.
 # The oldest comes first: nothing below the newest bucket that is written down is made of ticks any more.
 _POLICY_SQL = """
@@ -92,7 +112,7 @@ def conversion_sql() -> str:
         for level in LEVELS
     )
     ticks = _TICKS_SQL.format(kept=TICKS_KEPT_DAYS)
-    return f"{ticks}{_HISTORY_SQL}DROP TABLE ohlcv_1m;{_MINUTES_SQL}{above}{policies}"
+    return f"{ticks}{_HISTORY_SQL}DROP TABLE ohlcv_1m;{_MINUTES_SQL}{above}{INDEXES_SQL}{policies}"
 
 
 def tables_convert(connection: BaseDatabaseWrapper) -> bool:

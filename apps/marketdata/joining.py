@@ -37,7 +37,8 @@ CROSS JOIN LATERAL (
         FROM {made} AS candles
         ORDER BY candles.time {direction} LIMIT %(table_rows)s
     ), history AS (
-        SELECT time, open, high, low, close, volume, trade_count, vwap * volume AS turnover FROM ohlcv
+        SELECT time, open, high, low, close, volume, trade_count,
+               CASE volume WHEN 0 THEN 0 ELSE vwap * volume END AS turnover FROM ohlcv
         WHERE symbol = s.symbol AND interval = %(imported)s AND time >= %(start)s AND time < %(high)s
         ORDER BY ohlcv.time {direction} LIMIT %(imported_rows)s
     ), imported AS (

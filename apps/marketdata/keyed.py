@@ -7,8 +7,9 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any, Generic, TypeVar
 
-from apps.marketdata.candles import Tick
+from apps.marketdata.candles import LEVELS, Tick
 from apps.marketdata.joining import Direction, rows_read
+from apps.marketdata.written import written_of
 from apps.primitives.clock import utc_now
 
 CELLS_MAX = 4_096
@@ -17,8 +18,16 @@ CELLS_MAX = 4_096
 WINDOW = timedelta(days=32)
 """How far the first symbol is read before it is read four times further: most pages fill within it."""
 
-BACK = (timedelta(days=2), timedelta(days=31), timedelta(days=366 * 20))
-"""How far back the newest row is looked for: few daily partitions are opened."""
+WINDOW_MAX = timedelta(days=366)
+"""No statement reads further: to open a day takes longer than to find nothing in it."""
+
+BACK_MAX = timedelta(days=366 * 20)
+"""All there is of recorded quotes, which are kept for days; a tick's day is known by its candle."""
+
+BACK = (timedelta(days=2), timedelta(days=31))
+"""How far back the newest row is looked for first: few daily partitions are opened."""
+
+DAYS = LEVELS[-1]
 
 AHEAD = timedelta(hours=1)
 """How far in the future a clock that runs before ours may have put a row."""
@@ -83,6 +92,12 @@ CROSS JOIN LATERAL (
     ORDER BY {key} LIMIT %(each)s
 ) AS t
 ORDER BY s.n, {key_of_t} LIMIT %(limit)s
+"""
+
+# What is newer than what TimescaleDB has written down has been looked at by then.
+_DAY_SQL = """
+SELECT s.symbol, d.time FROM unnest(%s::text[]) AS s (symbol)
+CROSS JOIN LATERAL (SELECT time FROM {table} WHERE symbol = s.symbol ORDER BY time DESC LIMIT 1) AS d
 """
 
 _PARTITIONS_SQL = "SELECT count(*) FROM pg_inherits WHERE inhparent = to_regclass(%s)"
@@ -160,26 +175,38 @@ def _windows(whole: Cut, direction: Direction) -> Iterator[Cut]:
             edge = whole.end - length
             yield replace(whole, start=edge)
             whole = replace(whole, end=edge - _MICROSECOND, told=None)
-        length *= 4
+        length = min(length * 4, WINDOW_MAX)
     yield whole
 
 
 def trades_newest(symbols: Sequence[str]) -> dict[str, Tick]:
     """Return the newest trade of each symbol that has one."""
-    return _newest(symbols, TICKS)
+    found = _newest(symbols, TICKS, BACK)
+    for cut in _days_newest([symbol for symbol in symbols if symbol not in found]):
+        found.update(rows_of([cut], TICKS, "desc", limit=1))
+    return found
 
 
 def quotes_newest(symbols: Sequence[str]) -> dict[str, Quote]:
     """Return the newest recorded quote of each symbol that has one."""
-    return _newest(symbols, QUOTES)
+    return _newest(symbols, QUOTES, (*BACK, BACK_MAX))
 
 
-def _newest(symbols: Sequence[str], table: Table[_Row]) -> dict[str, _Row]:
-    """Return each symbol's newest row: of the last days first, then of ever longer times for who has none."""
+def _newest(symbols: Sequence[str], table: Table[_Row], looks: Sequence[timedelta]) -> dict[str, _Row]:
+    """Return each symbol's newest row: of the last days first, then of longer times for who has none."""
     found: dict[str, _Row] = {}
     end, days = utc_now() + AHEAD, _days(table)
-    for back in BACK:
+    for back in looks:
         missing = [Cut(symbol, end - back, end) for symbol in symbols if symbol not in found]
         for group in _groups(missing, min(days, back.days)):
             found.update(rows_of(group, table, "desc", limit=len(group), each=1))
     return found
+
+
+def _days_newest(symbols: Sequence[str]) -> list[Cut]:
+    """Return each symbol's newest day that has a candle made from ticks, of those that have one."""
+    if not symbols:
+        return []
+    written = written_of(DAYS.table)
+    rows = rows_read(_DAY_SQL.format(table=written.table if written else DAYS.table), (list(symbols),))
+    return [Cut(symbol, day, DAYS.ceil(day + _MICROSECOND) - _MICROSECOND) for symbol, day in rows]

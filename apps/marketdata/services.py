@@ -89,7 +89,8 @@ def _group_append(ticks: Sequence[Tick], sql: str, *, days_are_locked: bool = Fa
     times = [tick.time for tick in ticks]
     with transaction.atomic(using=ALIAS), connections[ALIAS].cursor() as cursor:
         if days_are_locked:
-            rollup.days_lock(cursor, times, alone=False)
+            # A second chunk would take its minutes while the first one's days are held.
+            rollup.days_lock(cursor, times, alone=len(ticks) > ROWS_MAX)
         for chunk in _chunks(ticks):
             cursor.execute(sql, _tick_columns(chunk))
             count, symbols, starts = cursor.fetchone()
@@ -201,6 +202,9 @@ def bars_import(symbol: str, interval: str, bars: Sequence[Bar]) -> int:
     if interval not in IMPORTED_INTERVALS:
         raise Invalid("bad_interval", f"History is imported as one of {', '.join(IMPORTED_INTERVALS)}.")
     with transaction.atomic(using=ALIAS), connections[ALIAS].cursor() as cursor:
+        if backend_current() is Backend.TIMESCALE:
+            # Old bars are compressed by the thousand: to correct one of them opens all.
+            cursor.execute("SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0")
         for chunk in _chunks(bars):
             cursor.execute(_IMPORT_SQL, [symbol, interval, *_bar_columns(chunk)])
     return len(bars)

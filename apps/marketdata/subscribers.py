@@ -19,7 +19,7 @@ def ticks_write(events: Sequence[EventRecord]) -> None:
     ticks = ticks_from_events([event.data for event in events if event.event_type == "TRADE_EXECUTED"])
     try:
         ticks_append(ticks)
+        failpoint("ticks.before_tell", stored=bool(ticks))
+        candle_tape().tell(ticks)
     except OperationalError as error:
         raise SinkUnavailable(f"market data: {error}") from error
-    failpoint("ticks.before_tell", stored=bool(ticks))
-    candle_tape().tell(ticks)

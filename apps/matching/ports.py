@@ -96,8 +96,8 @@ class Patience:
     ``stuck_epochs`` leaders in a row that ended at the same command, commands are taken one by one.
     """
 
-    silence_realtime_s: float = 0.06
-    silence_s: float = 0.1
+    silence_realtime_s: float = 0.1
+    silence_s: float = 0.15
     progress_s: float = 1.0
     idle_s: float = 2.5
     stuck_epochs: int = 3

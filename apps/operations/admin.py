@@ -86,7 +86,7 @@ class TierForm(ReasonForm):
 HALT = StaffAct(
     title="Halt symbol",
     warning="Nothing trades in this symbol from now on. Limit orders are accepted and wait, "
-    "market orders are refused, cancels work.",
+    "market orders are refused, cancels work. All traders and the public tape read the reason.",
     permission="instruments.change_instrument",
     act=lambda row, values, origin: controls.symbol_halt(symbol=row.symbol, origin=origin, **values),
 )

@@ -21,6 +21,8 @@ MINUTES_KEPT = 5
 """Minutes of each symbol that are remembered; an older one that changes is told as a correction."""
 
 SYMBOLS_MAX = 10_000
+OLD_MAX = 20_000
+"""Older minutes whose newest state is remembered, lest an older one be told after it."""
 
 Channel = Literal["bars", "updatedBars", "dailyBars"]
 Told = tuple[Channel, str, Bar]
@@ -62,6 +64,7 @@ class BarBoard:
         self.days: dict[str, Bar] = {}
         self._told: dict[str, datetime] = {}
         self._late: dict[tuple[str, datetime], Bar] = {}
+        self._old: dict[tuple[str, datetime], Bar] = {}
         self._days_due: set[str] = set()
         self._updated_at = self._daily_at = now
 
@@ -76,14 +79,20 @@ class BarBoard:
         if symbol not in self.minutes and len(self.minutes) >= SYMBOLS_MAX:
             return False
         kept = self.minutes.setdefault(symbol, {})
-        if not _is_newer(bar, kept.get(bar.time)):
+        if not _is_newer(bar, kept.get(bar.time) or self._old.get((symbol, bar.time))):
             return False
         kept[bar.time] = bar
         while len(kept) > MINUTES_KEPT:
-            del kept[min(kept)]
+            self._old_keep(symbol, kept.pop(min(kept)))
         if bar.time <= self.closed:
             self._late[symbol, bar.time] = bar
         return True
+
+    def _old_keep(self, symbol: str, bar: Bar) -> None:
+        """Remember the newest state of a minute that is no longer kept: older ones may still come."""
+        self._old[symbol, bar.time] = bar
+        while len(self._old) > OLD_MAX:
+            del self._old[next(iter(self._old))]
 
     def day_take(self, symbol: str, bar: Bar) -> bool:
         """Take a state of a day's candle; returns whether it is newer than what was known."""

@@ -5,9 +5,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from apps.marketdata.venue import VENUE
+from apps.marketdata.venue import VENUE, trade_number
 from apps.streaming.depth import DepthChange
 from apps.streaming.feed import EVERY_SYMBOL, Frame
+from apps.streaming.listeners import symbol_is_possible
 
 BAR_CHANNELS = ("bars", "updatedBars", "dailyBars")
 DEPTH_CHANNEL = "orderbooks"
@@ -16,7 +17,6 @@ FOLLOWERS = ("corrections", "cancelErrors")
 """Channels that follow ``trades`` by themselves; clients never ask for them."""
 
 SYMBOLS_MAX = 1_000
-SYMBOL_LENGTH_MAX = 10
 _ZERO = Decimal(0)
 
 
@@ -67,9 +67,9 @@ class Subscription:
 
 
 def _symbols(given: Any) -> set[str]:
-    if not isinstance(given, list) or not all(
-        isinstance(symbol, str) and 0 < len(symbol) <= SYMBOL_LENGTH_MAX for symbol in given
-    ):
+    if not isinstance(given, list):
+        raise SubscriptionInvalid
+    if not all(one == EVERY_SYMBOL or symbol_is_possible(one) for one in given):
         raise SubscriptionInvalid
     return {symbol.upper() for symbol in given}
 
@@ -80,7 +80,7 @@ def trade_messages(frame: Frame, tape: str) -> Iterator[dict[str, Any]]:
         yield {
             "T": "t",
             "S": frame["S"],
-            "i": trade["i"],
+            "i": trade_number(trade["i"]),
             "x": VENUE,
             "p": Decimal(trade["p"]),
             "s": trade["s"],

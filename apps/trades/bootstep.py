@@ -5,6 +5,7 @@ import os
 import threading
 from typing import Any
 
+import psycopg
 from celery import bootsteps
 from django.conf import settings
 
@@ -12,6 +13,8 @@ logger = logging.getLogger(__name__)
 
 QUEUE = "matching"
 EXIT_CRASHED = 70
+SESSION_GONE = (None, "57P01", "57P05")
+"""SQL states: the connection was lost, or ended by a standby or for being idle."""
 
 
 class RunnerStep(bootsteps.StartStopStep):
@@ -50,7 +53,12 @@ class RunnerStep(bootsteps.StartStopStep):
             from apps.trades.worker import runner_make
 
             runner_make(matching_partition, self.stopping).run()
-        except BaseException:
-            logger.exception("the runner of matching partition %s ends its process", matching_partition)
+        except BaseException as error:
+            ending = f"the runner of matching partition {matching_partition} ends its process"
+            if isinstance(error, psycopg.OperationalError) and error.sqlstate in SESSION_GONE:
+                # Whoever ended the session has said why; where the runner stood just then tells nothing.
+                logger.error("%s, its session is gone: %s", ending, str(error).strip())  # noqa: TRY400
+            else:
+                logger.exception(ending)
             logging.shutdown()
             os._exit(EXIT_CRASHED)

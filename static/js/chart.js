@@ -218,6 +218,15 @@ class Chart extends HTMLElement {
   }
 }
 
+// A chart that is in the page already tells its interval while it is defined.
+document.addEventListener("chart-interval", ({ detail }) => {
+  for (const button of document.querySelectorAll("[data-interval]")) {
+    const on = button.dataset.interval === detail;
+    button.setAttribute("aria-checked", String(on));
+    button.tabIndex = on ? 0 : -1;
+  }
+});
+
 customElements.define("ob-chart", Chart);
 
 const chartNow = () => document.querySelector("ob-chart");
@@ -228,14 +237,6 @@ export function tableToggle() {
   const on = chartNow()?.tableToggle();
   document.querySelector("[data-chart-table]")?.setAttribute("aria-pressed", String(Boolean(on)));
 }
-
-document.addEventListener("chart-interval", ({ detail }) => {
-  for (const button of document.querySelectorAll("[data-interval]")) {
-    const on = button.dataset.interval === detail;
-    button.setAttribute("aria-checked", String(on));
-    button.tabIndex = on ? 0 : -1;
-  }
-});
 
 document.addEventListener("click", (event) => {
   const target = event.target.closest("button");

@@ -6,6 +6,7 @@ import json
 import pytest
 from django.test import Client
 
+from apps.api.published.v2.stock_queries import question_of
 from tests.api.conftest import Api
 
 
@@ -118,7 +119,8 @@ def test_nothing_that_is_sent_breaks_the_server(ada: Api, path: str) -> None:
 
 def test_a_forged_token_reads_what_anybody_may_read_or_is_refused(ada: Api) -> None:
     """A token is no secret and no permission: it says where to go on, and is checked whole."""
-    good = [1, "trades", "asc", 0, 10**15, "AAPL", 5, "7"]
+    asking = question_of("trades", ["AAPL", "MSFT"])
+    good = [1, asking, "asc", 0, 10**15, "AAPL", 5, "7"]
     asked = {"symbols": "AAPL,MSFT"}
     assert ada.get("/v2/stocks/trades", {**asked, "page_token": packed(good)}).status_code == 200
     for place, value in (
@@ -143,6 +145,24 @@ def test_a_forged_token_reads_what_anybody_may_read_or_is_refused(ada: Api) -> N
     for symbol, number in (("\x00", "7"), ("ZZZZ", "7"), ("", "-9223372036854775808"), ("AAPL", str(2**63))):
         forged = [*good[:5], symbol, 5, number]
         assert ada.get("/v2/stocks/trades", {**asked, "page_token": packed(forged)}).status_code == 200
+
+
+def test_a_token_goes_on_with_its_own_symbols_and_bounds_only(ada: Api) -> None:
+    token = packed([1, question_of("trades", ["AAPL", "MSFT"]), "asc", 0, 10**15, "AAPL", 5, "7"])
+    for asked in ({"symbols": "AAPL"}, {"symbols": "AAPL,MSFT", "start": "2026-01-02"}):
+        assert ada.get("/v2/stocks/trades", {**asked, "page_token": token}).status_code == 400, asked
+    same = {"symbols": "AAPL,MSFT", "start": "1970-01-01", "page_token": token}
+    assert ada.get("/v2/stocks/trades", same).status_code == 200
+
+
+@pytest.mark.parametrize("start", ["2026-03-02T10:00:00+23:59", "2026-03-02T10:00:00+00:00:30.5"])
+def test_offsets_that_the_database_does_not_know_are_no_trouble(ada: Api, start: str) -> None:
+    assert ada.get("/v2/stocks/trades", {"symbols": "AAPL", "start": start}).status_code == 200
+
+
+def test_asof_is_a_day_or_a_dash(ada: Api) -> None:
+    for asof, status in (("2026-03-02", 200), ("-", 200), ("", 200), ("yesterday", 400)):
+        assert ada.get("/v2/stocks/trades", {"symbols": "AAPL", "asof": asof}).status_code == status, asof
 
 
 def packed(content: object) -> str:

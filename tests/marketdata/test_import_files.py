@@ -292,13 +292,11 @@ def test_two_imports_of_one_file_at_once_are_one(tmp_path: Path) -> None:
         for connection in connections.all():
             connection.close()
 
-    with content_locked(held):
+    with content_locked(held, "ticks.csv"):
         thread = Thread(target=second)
         thread.start()
         thread.join(60)
-    assert told == [
-        "This file is being imported by somebody else now.\nENDED: 1 of 1 files were not imported."
-    ]
+    assert told == ["t.csv is being imported by somebody else now.\nENDED: 1 of 1 files were not imported."]
     assert ticks_there() == []
     assert "20 ticks imported" in run(path)
 
@@ -350,7 +348,7 @@ BAR_HEADER = "symbol,date,open,high,low,close,volume,trade_count,vwap\n"
 def test_daily_bars_come_in_by_their_dates_and_replace_what_is_there(tmp_path: Path) -> None:
     lines = ["AAPL,2026-03-02,10,12,9,11,1000,50,10.5\n", "AAPL,2026-03-09,11,13,11,12,900,,\n"]
     told = run(file_make(tmp_path / "d.csv", lines, BAR_HEADER), "--interval", "1d", command="import_bars")
-    assert told == "d.csv: 2 bars imported, 2 of them new, 0 bad lines left out.\n"
+    assert told == "d.csv: 2 bars imported, 2 of them new or replaced, 0 bad lines left out.\n"
     monday, after = bar_list("AAPL", "1D", end=OPEN + timedelta(days=9))
     assert monday.time == datetime(2026, 3, 2, 5, tzinfo=UTC), "midnight in New York"
     assert after.time == datetime(2026, 3, 9, 4, tzinfo=UTC), "after the clocks were put forward"
@@ -400,3 +398,23 @@ def test_rejects_of_two_files_cannot_go_to_one(tmp_path: Path) -> None:
     path = file_make(tmp_path / "t.csv", [])
     assert "--rejects takes one file" in run(path, path, "--rejects", tmp_path / "r.csv")
     assert "cannot be written" in run(file_make(path, ["bad\n"]), "--rejects", tmp_path / "no" / "r.csv")
+
+
+def test_bad_lines_never_go_over_the_file_itself_nor_through_a_link(tmp_path: Path) -> None:
+    path = file_make(tmp_path / "t.csv", ["2026-03-02T15:00:00Z,AAPL,NaN,1,,,1\n"])
+    text = path.read_text()
+    said = run(path, "--skip-bad", "--rejects", str(path))
+    assert path.read_text() == text and "is the file that is read" in said
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "t.csv.rejected.csv").symlink_to(victim)
+    said = run(path, "--dry-run")
+    assert victim.read_text() == "precious" and "cannot be written" in said
+
+
+def test_a_bars_volume_stays_far_from_what_cannot_be_added_up(tmp_path: Path) -> None:
+    header = "symbol,time,open,high,low,close,volume\n"
+    line = "AAPL,2026-03-02T15:00:00Z,10,10,10,10,9223372036854775807\n"
+    path = file_make(tmp_path / "b.csv", [line], header)
+    with pytest.raises(CommandError):
+        call_command("import_bars", "--interval", "1m", str(path), stderr=StringIO())

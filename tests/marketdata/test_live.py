@@ -7,10 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django_redis import get_redis_connection
 from redis import Redis
 
 from apps.events.records import EventRecord
+from apps.events.relay import SinkUnavailable
+from apps.marketdata import live
 from apps.marketdata.backends import Backend
 from apps.marketdata.candles import Tick
 from apps.marketdata.live import (
@@ -161,3 +164,27 @@ def test_what_waits_for_redis_is_bounded(database: None) -> None:
 def test_no_trades_tell_nothing(listener: Listener) -> None:
     ticks_write([])
     assert listener.heard() == []
+
+
+def test_a_database_that_goes_away_before_the_telling_only_makes_the_relay_wait(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*rest: Any) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(live, "bars_at", gone)
+    candle_tape.cache_clear()
+    with pytest.raises(SinkUnavailable, match="market data"):
+        ticks_write([trade_event()])
+
+
+def trade_event() -> EventRecord:
+    data = {
+        "side": "BUY",
+        "executed_at": iso(OPEN),
+        "trade_id": 1,
+        "symbol": "AAPL",
+        "price": "10.00",
+        "quantity": 3,
+    }
+    return EventRecord(1, "trades-events", "TRADE_EXECUTED", 1, 1, 1, OPEN, json.dumps(data), "{}", 1)

@@ -1,6 +1,8 @@
 """What only TimescaleDB has: policies, missed refreshes that are made up for, roles, and the way there."""
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -284,3 +286,43 @@ def test_the_server_of_our_own_is_started_with_the_extension_where_it_has_it(tmp
         assert shown == ("timescaledb",)
     finally:
         server.stop()
+
+
+def test_many_old_compressed_bars_are_corrected_in_one_go(timescale: TimescaleServer) -> None:
+    """The extension opens the thousand bars around each corrected one, and by itself no more than 100,000."""
+    start, price = minute_ago(700), Decimal(10)
+    history = [Bar(start + n * timedelta(minutes=1), price, price, price, price, 10) for n in range(110_000)]
+    bars_import("AAPL", "1m", history)
+    rows_of("SELECT compress_chunk(c, true) FROM show_chunks('ohlcv') AS c", alias="marketdata_owner")
+    corrected = [replace(bar, volume=11) for bar in history[::900]]
+    assert bars_import("AAPL", "1m", corrected) == len(corrected)
+    assert rows_of("SELECT count(*) FROM ohlcv WHERE volume = 11") == [(len(corrected),)]
+
+
+def test_a_share_that_trades_rarely_is_not_looked_for_among_all_candles(timescale: TimescaleServer) -> None:
+    start = minute_ago(40)
+    busy = [
+        Tick(n, start + timedelta(minutes=n), f"S{m:03d}", Decimal(10), 1)
+        for n in range(1, 60)
+        for m in range(60)
+    ]
+    ticks_append([*busy, Tick(1, start, "RARE", Decimal(7), 1)])
+    time_passes()
+    rows_of("ANALYZE", alias="marketdata_owner")
+    with connections["marketdata"].execute_wrapper(plans := Plans()):
+        assert [bar.close for bar in bar_list("RARE", "1m", limit=1)] == [Decimal(7)]
+    used = re.findall(r"Index Scan(?: Backward)? using (\S+_materialized_\S+)", plans.text)
+    assert used and all("symbol" in name for name in used), plans.text
+
+
+class Plans:
+    """Explains each statement before it runs."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def __call__(self, execute: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
+        cursor = context["cursor"].cursor
+        cursor.execute(f"EXPLAIN {sql}", parameters)
+        self.text += "\n".join(row[0] for row in cursor.fetchall())
+        return execute(sql, parameters, many, context)

@@ -27,6 +27,7 @@ from apps.streaming.bars import (
     bar_message,
     minute_closed,
 )
+from apps.streaming.market import Subscription, SubscriptionInvalid
 
 OPEN = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -255,3 +256,24 @@ def test_a_process_that_stood_still_tells_the_minutes_it_missed(database: None) 
 def test_minutes_close_by_the_clock_and_its_grace() -> None:
     assert minute_closed(OPEN + MINUTE + GRACE) == OPEN
     assert minute_closed(OPEN + MINUTE + GRACE - timedelta(microseconds=1)) == OPEN - MINUTE
+
+
+def test_an_old_minute_is_never_told_in_an_older_state_nor_twice_in_the_same() -> None:
+    """A relay that was killed tells its last candles again."""
+    now = OPEN + 60 * MINUTE
+    board = BarBoard(now)
+    for n in range(50, 58):
+        board.minute_take("AAPL", bar(OPEN + n * MINUTE, 1))
+    told(board, now := now + UPDATED_EVERY)
+    found = []
+    for trades in (3, 2, 3, 3, 4):
+        board.minute_take("AAPL", bar(OPEN, trades))
+        found += told(board, now := now + UPDATED_EVERY)
+    assert found == [("updatedBars", OPEN, 3), ("updatedBars", OPEN, 4)]
+
+
+@pytest.mark.parametrize("name", ["A\x00", "\ud800", "A B", "ABCDEFGHIJK", "", "%s", "*A", 7, None])
+def test_what_names_no_symbol_is_not_subscribed_to(name: object) -> None:
+    """One client's nonsense in a statement for all would keep every bar from being read."""
+    with pytest.raises(SubscriptionInvalid):
+        Subscription().change({"bars": [name]}, adding=True)

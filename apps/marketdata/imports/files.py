@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -89,7 +90,7 @@ def file_import(path: Path, cargo: Cargo[Any, Any], options: Options, tell: Tell
     if options.dry_run or (outcome.bad and not options.skip_bad):
         return outcome
     content = Content(cargo.kind, sha256)
-    with content_locked(content), Source(path) as source:
+    with content_locked(content, path.name), Source(path) as source:
         if source.stamp != checked:
             raise _changed(source)
         start = Place(2, source.body_offset)
@@ -131,7 +132,7 @@ def _file_check(
             outcome.shown += parsed.bad[: SHOWN_MAX - len(outcome.shown)]
             if parsed.bad and rejects is None:
                 outcome.rejects = options.rejects or source.path.with_name(f"{source.path.name}.rejected.csv")
-                rejects = csv.writer(stack.enter_context(_rejects_open(outcome.rejects)))
+                rejects = csv.writer(stack.enter_context(_rejects_open(outcome.rejects, source.path)))
                 rejects.writerow(["line", "reason", "text"])
             if parsed.bad:
                 rejects.writerows((bad.line, bad.reason, bad.text) for bad in parsed.bad)
@@ -139,9 +140,13 @@ def _file_check(
     return outcome, digest.hexdigest()
 
 
-def _rejects_open(path: Path) -> IO[str]:
+def _rejects_open(path: Path, source: Path) -> IO[str]:
+    """Open the file of bad lines for writing, never the source itself and never what a link leads to."""
     try:
-        return path.open("w", newline="", encoding="utf-8")
+        if path.exists() and path.samefile(source):
+            raise Invalid("bad_rejects", f"{path} is the file that is read: name another for its bad lines.")
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
+        return os.fdopen(opened, "w", newline="", encoding="utf-8")
     except OSError as error:
         raise Invalid("bad_rejects", f"{path} cannot be written: {error.strerror}.") from None
 

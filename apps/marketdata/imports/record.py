@@ -80,13 +80,13 @@ def _place(row: Any) -> Place:
 
 
 @contextmanager
-def content_locked(content: Content) -> Iterator[None]:
-    """Hold a content for this session; raises ``Conflict`` when another import has it."""
+def content_locked(content: Content, name: str) -> Iterator[None]:
+    """Hold a content for this session; raises ``Conflict``, naming the file, when another import has it."""
     key = int(content.sha256[:8], 16) - 2**31
     with connections[ALIAS].cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", (LOCK_CLASS, key))
         if not cursor.fetchone()[0]:
-            raise Conflict("import_runs", "This file is being imported by somebody else now.")
+            raise Conflict("import_runs", f"{name} is being imported by somebody else now.")
     try:
         yield
     finally:

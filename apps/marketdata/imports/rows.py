@@ -16,6 +16,8 @@ _Value = TypeVar("_Value")
 
 INT_MAX = 2**31 - 1
 BIGINT_MAX = 2**63 - 1
+VOLUME_MAX = 10**12
+"""A million such bars add up to what the database can count."""
 SYMBOL_LENGTH_MAX = 10
 EXCHANGE_LENGTH_MAX = 10
 VWAP_QUANTUM = Decimal("0.000001")
@@ -224,7 +226,7 @@ def bar_read(values: Mapping[str, str], limits: Limits, interval: str) -> tuple[
         high=price_parse(text["high"], "high"),
         low=price_parse(text["low"], "low"),
         close=price_parse(text["close"], "close"),
-        volume=quantity_read(text["volume"], "volume", 0, BIGINT_MAX),
+        volume=quantity_read(text["volume"], "volume", 0, VOLUME_MAX),
         trade_count=_maybe(
             text.get("trade_count", ""), lambda t: quantity_read(t, "trade_count", 0, INT_MAX)
         ),

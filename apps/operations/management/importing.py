@@ -43,6 +43,7 @@ class ImportCommand(BaseCommand):
     """A command that imports files one after another and ends with 1 when one of them was refused."""
 
     noun = "rows"
+    written = "new"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="CSV, plain, .zip or .gz")
@@ -53,7 +54,7 @@ class ImportCommand(BaseCommand):
         parser.add_argument(
             "--again",
             action="store_true",
-            help="do a file again that has been imported: rows that are there stay",
+            help="do a file again that has been imported",
         )
         parser.add_argument(
             "--rejects", type=Path, metavar="PATH", help="where bad lines go, else FILE.rejected.csv"
@@ -102,7 +103,7 @@ class ImportCommand(BaseCommand):
         if outcome.resumed_at:
             self.stdout.write(f"{path.name}: went on at line {outcome.resumed_at:,}.")
         self.stdout.write(
-            f"{path.name}: {place.rows:,} {self.noun} imported, {place.added:,} of them new, "
+            f"{path.name}: {place.rows:,} {self.noun} imported, {place.added:,} of them {self.written}, "
             f"{place.bad:,} bad lines left out."
         )
         return True

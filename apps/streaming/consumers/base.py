@@ -27,7 +27,7 @@ class LiveSocket(AsyncWebsocketConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.wake = asyncio.Event()
-        self.tasks: list[asyncio.Task[None]] = []
+        self.tasks: set[asyncio.Task[None]] = set()
         self.ended = False
         self._ready: deque[str | bytes] = deque()
         self._conflated_at = 0.0
@@ -39,7 +39,9 @@ class LiveSocket(AsyncWebsocketConsumer):
 
     def task_start(self, work: Any) -> None:
         """Run work beside the socket until it closes; when it fails, the socket closes."""
-        self.tasks.append(asyncio.create_task(self._guarded(work)))
+        task = asyncio.create_task(self._guarded(work))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def put(self, payload: str | bytes) -> None:
         """Queue a frame that must arrive; a client that lets them pile up is dropped."""
@@ -61,7 +63,7 @@ class LiveSocket(AsyncWebsocketConsumer):
         self.ended = True
         if self._timer:
             self._timer.cancel()
-        for task in self.tasks:
+        for task in list(self.tasks):
             task.cancel()
 
     async def _guarded(self, work: Any) -> None:
@@ -70,6 +72,9 @@ class LiveSocket(AsyncWebsocketConsumer):
         except (SlowClient, TimeoutError):
             logger.info("a socket is dropped: its client does not read")
             await self._drop(CLOSE_SLOW)
+        except OSError:
+            logger.info("a socket has ended: its client is gone")
+            await self._drop(CLOSE_BROKEN)
         except Exception as error:
             if not self.ended:
                 logger.warning("a socket is closed: %r", error)

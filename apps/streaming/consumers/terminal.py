@@ -41,9 +41,9 @@ from apps.streaming.frames import (
     trade_of,
 )
 from apps.streaming.groups import account_group
+from apps.streaming.listeners import symbol_is_possible
 
 SYMBOLS_MAX = 200
-SYMBOL_LENGTH_MAX = 10
 SEQ_DIGITS_MAX = 19
 TRADES_WAITING_MAX = 1_000
 CANDLES_WAITING_MAX = 200
@@ -199,9 +199,13 @@ class TerminalConsumer(LiveSocket):
 
     async def _subscribe(self, message: dict[str, Any]) -> None:
         symbols, depth = message.get("symbols", []), message.get("depth")
-        if not isinstance(symbols, list) or len(symbols) > SYMBOLS_MAX or not all(map(_is_symbol, symbols)):
+        if (
+            not isinstance(symbols, list)
+            or len(symbols) > SYMBOLS_MAX
+            or not all(map(symbol_is_possible, symbols))
+        ):
             raise MessageUnreadable(f"symbols must be a list of at most {SYMBOLS_MAX} symbols")
-        if depth is not None and not _is_symbol(depth):
+        if depth is not None and not symbol_is_possible(depth):
             raise MessageUnreadable("depth must be one symbol")
         assert self.feed is not None
         history = await _history(depth) if depth else []
@@ -261,10 +265,6 @@ def _resumed_after(scope: dict[str, Any]) -> int | None:
     """Return the position that a client asks to go on from, ``?after=…``; None for none that can be one."""
     given = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("after", [""])[0]
     return int(given) if given.isascii() and given.isdigit() and len(given) < SEQ_DIGITS_MAX else None
-
-
-def _is_symbol(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= SYMBOL_LENGTH_MAX
 
 
 def _account_frame(event: dict[str, Any]) -> str:

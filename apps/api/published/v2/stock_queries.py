@@ -1,5 +1,6 @@
 """What requests for market data share: their parameters, their answers' numbers, and how they are refused."""
 
+import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.api.page_tokens import token_read
-from apps.api.queries import choice_read, instant_read, integer_read, words_read
+from apps.api.queries import choice_read, date_read, instant_read, integer_read, words_read
 from apps.api.renderers import NumbersRenderer
 from apps.api.views import PublishedView
 from apps.instruments.calendar import EXCHANGE_ZONE
@@ -25,6 +26,9 @@ LIMIT_DEFAULT = 1_000
 SYMBOLS_MAX = 100
 FEEDS = ("iex", "sip", "otc", "boats", "overnight", "delayed_sip")
 ADJUSTMENTS = ("raw", "split", "dividend", "all")
+ASOF_NONE = "-"
+"""Published clients ask so for symbols as they are named today."""
+
 MALFORMED = 40010000
 _TIMES = (datetime(1900, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
@@ -47,7 +51,7 @@ WALK = [
     ),
     OpenApiParameter("sort", enum=["asc", "desc"], default="asc", description="Of times, within a symbol."),
     OpenApiParameter("page_token", description="The ``next_page_token`` of the page before."),
-    OpenApiParameter("asof", description="Accepted; no ticker has been renamed."),
+    OpenApiParameter("asof", description="A day; no ticker has been renamed."),
     FEED,
     CURRENCY,
 ]
@@ -88,6 +92,8 @@ def common_read(request: Request) -> None:
     """Check what changes nothing here: there is one feed, one currency, and no ticker was renamed."""
     choice_read(request.query_params, "feed", FEEDS, "sip")
     choice_read(request.query_params, "currency", ("usd",), "usd")
+    if request.query_params.get("asof") != ASOF_NONE:
+        date_read(request.query_params, "asof")
 
 
 def walk_read(request: Request, symbols: Sequence[str], question: str) -> Walk:
@@ -95,8 +101,10 @@ def walk_read(request: Request, symbols: Sequence[str], question: str) -> Walk:
     common_read(request)
     query = request.query_params
     direction = choice_read(query, "sort", ("asc", "desc"), "asc")
-    token = token_read(query.get("page_token", ""), question, direction)
+    token = token_read(query.get("page_token", ""), question_of(question, symbols), direction)
     start, end = _time_read(query, "start"), _time_read(query, "end")
+    if token and (start or token.start, end or token.end) != (token.start, token.end):
+        raise Invalid("bad_value", "page_token is of a walk with another start or end", field="page_token")
     end = end or (token.end if token else utc_now())
     start = start or (token.start if token else _day_start(min(end, utc_now())))
     if start > end:
@@ -111,9 +119,14 @@ def walk_read(request: Request, symbols: Sequence[str], question: str) -> Walk:
     )
 
 
+def question_of(question: str, symbols: Sequence[str]) -> str:
+    """Return what a token is bound to: the question and, in short, the symbols it is asked of."""
+    return f"{question} {zlib.crc32(','.join(symbols).encode()):08x}"
+
+
 def _time_read(query: QueryDict, name: str) -> datetime | None:
     instant = instant_read(query, name)
-    return instant and min(max(instant, _TIMES[0]), _TIMES[1])
+    return instant and min(max(instant, _TIMES[0]), _TIMES[1]).astimezone(UTC)
 
 
 def _day_start(instant: datetime) -> datetime:

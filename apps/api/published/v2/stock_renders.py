@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.marketdata.candles import Bar, Tick
 from apps.marketdata.keyed import Quote
-from apps.marketdata.venue import QUOTE_CONDITIONS, TRADE_CONDITIONS, VENUE
+from apps.marketdata.venue import QUOTE_CONDITIONS, TRADE_CONDITIONS, VENUE, trade_number
 from apps.primitives.clock import iso
 
 _ZERO = Decimal(0)
@@ -32,7 +32,7 @@ def trade_render(tick: Tick, tape: str) -> dict[str, Any]:
         "x": VENUE,
         "p": tick.price,
         "s": tick.quantity,
-        "i": tick.trade_id,
+        "i": trade_number(tick.trade_id),
         "c": list(TRADE_CONDITIONS),
         "z": tape,
     }

@@ -14,6 +14,7 @@ from apps.api.published.v2.stock_queries import (
     WALK,
     StockView,
     grouped,
+    question_of,
     symbol_read,
     symbols_read,
     walk_read,
@@ -152,7 +153,8 @@ def _quotes(request: Request, listed: Mapping[str, str]) -> Answer:
 
 
 def _answer(name: str, page: Page[Any], walk: Walk, question: str, render: Any) -> Answer:
-    return {name: grouped(page.rows, render), "next_page_token": token_write(question, walk, page.position)}
+    token = token_write(question_of(question, walk.symbols), walk, page.position)
+    return {name: grouped(page.rows, render), "next_page_token": token}
 
 
 def _of_one(answer: Answer, listed: Mapping[str, str], name: str) -> Answer:

@@ -1,17 +1,22 @@
 """Make candles anew from their ticks, day by day; safe to repeat, to break off, and to run during trading."""
 
+from argparse import ArgumentTypeError
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.instruments.calendar import EXCHANGE_ZONE, exchange_date
+from apps.instruments.selectors import instrument_list
 from apps.marketdata.services import candles_rebuild, ticks_kept_since
 from apps.primitives.clock import utc_now
 
 
 def _day(text: str) -> date:
-    return date.fromisoformat(text)
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no day, such as 2026-01-08") from None
 
 
 class Command(BaseCommand):
@@ -27,6 +32,9 @@ class Command(BaseCommand):
         kept = exchange_date(ticks_kept_since())
         if not kept <= first <= last <= exchange_date(utc_now()):
             raise CommandError(f"Days go from {kept}, since when ticks are kept, to today, in their order.")
+        unknown = set(options["symbols"] or ()) - {view.symbol for view in instrument_list()}
+        if unknown:
+            raise CommandError(f"Not listed: {', '.join(sorted(unknown))}.")
         day = first
         while day <= last:
             after = day + timedelta(days=1)

@@ -14,6 +14,7 @@ class Command(ImportCommand):
         "trade_count and vwap. Bars that are there are replaced. Safe to repeat, as import_ticks is."
     )
     noun = "bars"
+    written = "new or replaced"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)

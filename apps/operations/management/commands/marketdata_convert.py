@@ -6,7 +6,7 @@ from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from apps.marketdata.backends import OWNER_ALIAS
+from apps.marketdata.backends import OWNER_ALIAS, SETTING, Backend, backend_current
 from apps.marketdata.hypertables import tables_convert
 from apps.operations.grants import grants_apply
 
@@ -22,4 +22,11 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if done:
             grants_apply(sender=apps.get_app_config("operations"), using=OWNER_ALIAS)
-        self.stdout.write("The tables are TimescaleDB's now." if done else "There is nothing to convert.")
+        if done:
+            self.stdout.write("The tables are TimescaleDB's now.")
+        elif backend_current() is Backend.TIMESCALE:
+            self.stdout.write("The tables are TimescaleDB's already: there is nothing to convert.")
+        else:
+            self.stdout.write(
+                f"The tables stay plain: set {SETTING}=timescale, and this converts or says what is lacking."
+            )
