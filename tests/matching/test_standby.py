@@ -336,7 +336,7 @@ def test_a_leader_that_waits_for_the_server_does_not_hang(exchange: Exchange, ri
 
 @pytest.mark.parametrize(
     ("is_realtime", "silent_s", "is_ended"),
-    [(False, 0.05, False), (False, 0.11, True), (True, 0.05, False), (True, 0.07, True)],
+    [(False, 0.12, False), (False, 0.16, True), (True, 0.07, False), (True, 0.11, True)],
 )
 def test_a_heart_that_beats_at_real_time_is_given_less_time_than_one_that_cannot(
     exchange: Exchange, rival: Standby, is_realtime: bool, silent_s: float, is_ended: bool
