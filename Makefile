@@ -23,9 +23,12 @@ SIM_SECONDS ?= 600
 FUZZ_SECONDS ?= 600
 FUZZ_SEED ?= 1
 FUZZ_COMMANDS ?= 100000000
+KAFKA_NODES ?= 1
+BOUNCES ?= 5
+OUTAGE_S ?= 600
 LINTED := apps brokerage tests benchmarks manage.py
 
-.PHONY: help setup engine run up down status test test-fast test-faults test-faults-long simulate lint check format bench-order-path bench-durable bench-failover \
+.PHONY: help setup engine run up down status kafka kafka-down test test-kafka test-kafka-long bench-audit test-fast test-faults test-faults-long simulate lint check format bench-order-path bench-durable bench-failover \
 	bench-recovery bench-engine bench-marketdata fuzz-engine fuzz-engine-targets fuzz-engine-invariants \
 	screenshots demo-reset clean
 
@@ -84,6 +87,12 @@ demo-reset: down ## Throw away the embedded data and begin with a new demo marke
 	@rm -rf var/postgres var/postgres.new var/valkey var/snapshots var/demo.json var/secrets.json var/beat-schedule*
 	@echo "The demo's data is gone; the next start makes it anew."
 
+kafka: setup ## Start a real Apache Kafka in the background, KAFKA_NODES of 1 or 3, and say how to use it; needs Java, the first time Maven
+	@$(PYTHON) -m brokerage.supervisor.kafka_cli up --nodes $(KAFKA_NODES)
+
+kafka-down: ## Stop it; its data in var/kafka stays
+	@test ! -x $(PYTHON) || $(PYTHON) -m brokerage.supervisor.kafka_cli down
+
 # -- proving -------------------------------------------------------------------------------------------------
 
 test: setup $(STAMPS)/dev ## Run every test, on a PostgreSQL and a Valkey of their own
@@ -100,6 +109,14 @@ test-faults: setup $(STAMPS)/dev ## Kill processes in mid-flow FAULT_ROUNDS time
 
 test-faults-long: setup $(STAMPS)/dev ## Kill matching leaders until there were KILLS_ALL; goes on where it ended; writes var/faults/kills.json
 	@$(PYTHON) -m tests.faults.kills --kills $(KILLS_ALL)
+
+test-kafka: setup $(STAMPS)/dev ## Prove the relay into a real Kafka, with three brokers too
+	@.ci/machine java
+	@OPENBELL_TEST_KAFKA_WHOLE=1 $(PYTEST) tests/kafka
+
+test-kafka-long: setup $(STAMPS)/dev ## Kill the broker under load BOUNCES times and leave it away for OUTAGE_S seconds; writes var/faults/kafka.json
+	@.ci/machine java
+	@$(PYTHON) -m tests.kafka.long_run --bounces $(BOUNCES) --outage-s $(OUTAGE_S)
 
 simulate: setup $(STAMPS)/dev ## Run the runner and the relay in simulated worlds full of faults for SIM_SECONDS, SIM_SEEDS at most; writes var/simulation/last.json
 	@$(PYTHON) -m tests.simulation --seconds $(SIM_SECONDS) --seeds $(SIM_SEEDS)
@@ -148,6 +165,10 @@ bench-engine: setup $(STAMPS)/bench ## Measure the order book beside a yardstick
 
 bench-marketdata: setup $(STAMPS)/dev ## Measure importing, candles and reading of TICKS (50,000,000) ticks, and what a client sees; writes var/bench/marketdata.json
 	@$(PYTHON) -m benchmarks.marketdata
+
+bench-audit: setup $(STAMPS)/dev ## Measure the relay into a real Kafka beside the writing of events, and the verifying of the hash chain; writes var/bench/audit.json
+	@.ci/machine java
+	@$(PYTHON) -m benchmarks.audit
 
 screenshots: setup $(STAMPS)/dev ## Take the desktop and phone pictures, light and dark, into var/screenshots
 	@.ci/machine chromium

@@ -21,6 +21,8 @@ REQUIRED_IN_PRODUCTION = (
 )
 MARKET_CALENDARS = ("OPEN", "XNYS")
 MARKETDATA_BACKENDS = ("auto", "plain", "timescale")
+KAFKA_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_SSL", "SASL_PLAINTEXT")
+KAFKA_MECHANISMS = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")
 MATCHING_PATIENCE = {
     "MATCHING_SILENCE_REALTIME_MS": (100, 5, 60_000),
     "MATCHING_SILENCE_MS": (150, 10, 60_000),
@@ -59,6 +61,7 @@ class Environment:
     marketdata_backend: str
     redis_url: str
     kafka_bootstrap_servers: tuple[str, ...]
+    kafka_security: Mapping[str, str]
     secret_key: str
     secret_key_is_given: bool
     allowed_hosts: tuple[str, ...]
@@ -74,6 +77,8 @@ class Environment:
     demo_is_on: bool
     postgres_bindir: Path | None
     snapshot_dir: Path
+    anchor_dir: Path
+    archive_dir: Path
     matching: Mapping[str, int]
     heartbeat_host: str
     failpoints: str
@@ -111,6 +116,7 @@ def environment_read(
         marketdata_backend=choice(values, "MARKETDATA_BACKEND", MARKETDATA_BACKENDS),
         redis_url=url(values, "REDIS_URL"),
         kafka_bootstrap_servers=words(values, "KAFKA_BOOTSTRAP_SERVERS"),
+        kafka_security=_kafka_security(values),
         secret_key=_secret_key(values, deployment),
         secret_key_is_given=bool(text(values, "SECRET_KEY")),
         allowed_hosts=words(values, "ALLOWED_HOSTS") or ("localhost", "127.0.0.1", "[::1]"),
@@ -125,7 +131,9 @@ def environment_read(
         port_is_explicit=bool(text(values, "OPENBELL_PORT")),
         demo_is_on=boolean(values, "OPENBELL_DEMO", True),
         postgres_bindir=_directory(values, "OPENBELL_PG_BINDIR"),
-        snapshot_dir=Path(text(values, "MATCHING_SNAPSHOT_DIR") or var / "snapshots").expanduser().absolute(),
+        snapshot_dir=_folder(values, "MATCHING_SNAPSHOT_DIR", var / "snapshots"),
+        anchor_dir=_folder(values, "AUDIT_ANCHOR_DIR", var / "anchors"),
+        archive_dir=_folder(values, "AUDIT_ARCHIVE_DIR", var / "archive"),
         matching={name: integer(values, name, *bounds) for name, bounds in MATCHING_PATIENCE.items()},
         heartbeat_host=text(values, "MATCHING_HEARTBEAT_HOST", "127.0.0.1"),
         failpoints=text(values, "OPENBELL_FAILPOINTS"),
@@ -141,7 +149,7 @@ def environment_copy_whole() -> dict[str, str]:
 
 def environment_copy() -> dict[str, str]:
     """Return the environment for a child process, without the addresses and secrets given one by one."""
-    withheld = {*_SCHEMES, "SECRET_KEY", "KAFKA_BOOTSTRAP_SERVERS"}
+    withheld = {*_SCHEMES, "SECRET_KEY", "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_PASSWORD"}
     return {name: value for name, value in os.environ.items() if name not in withheld}
 
 
@@ -212,6 +220,22 @@ def _require(values: Mapping[str, str], names: tuple[str, ...]) -> None:
         raise EnvironmentInvalid(f"Production needs {', '.join(missing)} to be set in the environment.")
 
 
+def _kafka_security(values: Mapping[str, str]) -> dict[str, str]:
+    protocol = choice(values, "KAFKA_SECURITY_PROTOCOL", KAFKA_PROTOCOLS)
+    if protocol.startswith("SASL_") and text(values, "KAFKA_BOOTSTRAP_SERVERS"):
+        names = ("KAFKA_USERNAME", "KAFKA_PASSWORD")
+        missing = [name for name in names if not text(values, name)]
+        if missing:
+            raise EnvironmentInvalid(f"{protocol} to Kafka needs {' and '.join(missing)}.")
+    return {
+        "protocol": protocol,
+        "mechanism": choice(values, "KAFKA_SASL_MECHANISM", KAFKA_MECHANISMS),
+        "username": text(values, "KAFKA_USERNAME"),
+        "password": text(values, "KAFKA_PASSWORD"),
+        "ca_file": text(values, "KAFKA_CA_FILE"),
+    }
+
+
 def _secret_key(values: Mapping[str, str], deployment: Deployment) -> str:
     given = text(values, "SECRET_KEY")
     if deployment != "production":
@@ -228,6 +252,10 @@ def _metrics_token(values: Mapping[str, str]) -> str:
     if given and len(given) < METRICS_TOKEN_LENGTH_MIN:
         raise EnvironmentInvalid(f"METRICS_TOKEN must be {METRICS_TOKEN_LENGTH_MIN} characters or longer.")
     return given
+
+
+def _folder(values: Mapping[str, str], name: str, default: Path) -> Path:
+    return Path(text(values, name) or default).expanduser().absolute()
 
 
 def _directory(values: Mapping[str, str], name: str) -> Path | None:

@@ -36,11 +36,18 @@ _MESSAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """The loopback ports the connections are shared out to."""
+    """The servers the connections are shared out to."""
 
     wsgi_port: int
     asgi_port: int
-    host: str = "127.0.0.1"
+    wsgi_host: str = "127.0.0.1"
+    asgi_host: str = "127.0.0.1"
+
+    def of(self, head: bytes) -> tuple[str, int]:
+        """Return the address of the server that a request belongs to."""
+        if head_is_for_asgi(head):
+            return self.asgi_host, self.asgi_port
+        return self.wsgi_host, self.wsgi_port
 
 
 def head_is_for_asgi(head: bytes) -> bool:
@@ -152,14 +159,14 @@ class Front(_Half):
         self._timer_end()
         # What follows the head waits in the kernel until there is somewhere to send it.
         self.transport.pause_reading()
-        port = self._backends.asgi_port if head_is_for_asgi(head) else self._backends.wsgi_port
-        self._task = asyncio.get_running_loop().create_task(self._splice(port))
+        address = self._backends.of(head)
+        self._task = asyncio.get_running_loop().create_task(self._splice(*address))
 
-    async def _splice(self, port: int) -> None:
+    async def _splice(self, host: str, port: int) -> None:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                transport, half = await loop.create_connection(_Half, self._backends.host, port)
+                transport, half = await loop.create_connection(_Half, host, port)
         except (OSError, TimeoutError):
             self._refuse(502)
             return
@@ -242,10 +249,11 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m brokerage.front", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--wsgi-port", type=int, required=True)
-    parser.add_argument("--asgi-port", type=int, required=True)
+    for server in ("wsgi", "asgi"):
+        parser.add_argument(f"--{server}-host", default="127.0.0.1")
+        parser.add_argument(f"--{server}-port", type=int, required=True)
     given = parser.parse_args(arguments)
-    backends = Backends(given.wsgi_port, given.asgi_port)
+    backends = Backends(given.wsgi_port, given.asgi_port, given.wsgi_host, given.asgi_host)
     allowed = connections_allowed()
     try:
         _loop_run(front_serve(given.host, given.port, backends, connections_max=allowed))

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 
 from apps.operations.metrics import CONTENT_TYPE, metrics_text
+from apps.surveillance.metrics import surveillance
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
@@ -18,7 +19,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
             status=403,
             content_type="text/plain; charset=utf-8",
         )
-    return HttpResponse(metrics_text(), content_type=CONTENT_TYPE)
+    return HttpResponse(metrics_text(more=(surveillance,)), content_type=CONTENT_TYPE)
 
 
 def _may_read(request: HttpRequest) -> bool:

@@ -7,6 +7,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
 from apps.api.errors import database_is_away, is_api_path, unavailable
+from apps.events.origins import origin_acting, request_origin
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,19 @@ class StaffTimeoutsMiddleware:
         finally:
             with connection.cursor() as cursor:
                 cursor.execute(f"RESET {setting}")
+
+
+class ActingMiddleware:
+    """Let what a staff page changes be told as the act of whoever asked, however deep it is written."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path.startswith("/admin/"):
+            return self.get_response(request)
+        with origin_acting(request_origin(request)):
+            return self.get_response(request)
 
 
 class OutageMiddleware:

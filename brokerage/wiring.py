@@ -11,12 +11,21 @@ if TYPE_CHECKING:
 
     from apps.events.relay import Relay
 
-LIVE = "live"
+LIVE, KAFKA = "live", "kafka"
 PACE_S = 0.01
 """Under load the live relay delivers a hundred times a second what has come, not each batch by itself."""
 
+KAFKA_PACE_S = 0.02
+"""Nobody watches Kafka by the millisecond: fewer, fuller batches, well within what is promised of it."""
+
+KAFKA_BATCH_EVENTS = 4_000
+"""Some forty events for each of a hundred topic partitions, in two megabytes."""
+
 TURN_S = 0.1
 """How often a sink for which nobody waits is brought up to date: in few, full batches."""
+
+SEALING_TURN_S = 1.0
+"""How often events are sealed: a block a second."""
 
 
 def runner_step() -> type[Any]:
@@ -28,6 +37,7 @@ def runner_step() -> type[Any]:
 
 def relay_groups() -> "Sequence[Relay]":
     """Return the relays, each a cursor with the sink that follows it; sinks must bear repetition."""
+    from apps.events import sealing
     from apps.events.relay import Relay
     from apps.marketdata.subscribers import ticks_write
     from apps.orders.subscribers import orders_view_standing, orders_view_write
@@ -37,12 +47,28 @@ def relay_groups() -> "Sequence[Relay]":
         Relay(LIVE, account_events_send),
         Relay("orders-view", orders_view_write, orders_view_standing),
         Relay("ticks", ticks_write),
+        Relay(sealing.SINK, sealing.ChainSink(), batch_events_max=sealing.BATCH_EVENTS),
     ]
 
 
+def relay_kafka() -> "Relay | None":
+    """Return the relay into Kafka, None where no Kafka is set; it has a process of its own."""
+    if not settings.KAFKA_BOOTSTRAP_SERVERS:
+        return None
+    from apps.events.kafka.sink import KafkaSink
+    from apps.events.relay import Relay
+
+    return Relay(KAFKA, KafkaSink(KAFKA), batch_events_max=KAFKA_BATCH_EVENTS)
+
+
 def relay_wait(relay: "Relay") -> Callable[[float], None]:
-    """Return how a relay waits: people watch the live one, which wake-ups reach; others have their turns."""
-    return _wake_wait() if relay.name == LIVE else lambda timeout_s: time.sleep(max(timeout_s, TURN_S))
+    """Return how a relay waits: wake-ups reach the live one and Kafka's, the others have their turns."""
+    from apps.events import sealing
+
+    if relay.name in (LIVE, KAFKA):
+        return _wake_wait(PACE_S if relay.name == LIVE else KAFKA_PACE_S)
+    turn_s = SEALING_TURN_S if relay.name == sealing.SINK else TURN_S
+    return lambda timeout_s: time.sleep(max(timeout_s, turn_s))
 
 
 def quotes_recording(stopping: "Event") -> None:
@@ -57,7 +83,14 @@ def quotes_recording(stopping: "Event") -> None:
     quotes_record(recorder, stopping)
 
 
-def _wake_wait() -> Callable[[float], None]:
+def anchoring(stopping: "Event") -> None:
+    """Write the chain's tip to the anchors' files until told to stop."""
+    from apps.events.anchors import AnchorFiles, anchors_run
+
+    anchors_run(AnchorFiles(settings.AUDIT_ANCHOR_DIR), stopping.wait, stopping.is_set)
+
+
+def _wake_wait(pace_s: float) -> Callable[[float], None]:
     """Return a wait that the runner's wake-up of the relay cuts short; without Redis it only sleeps."""
     from redis import Redis
     from redis.exceptions import RedisError
@@ -70,7 +103,7 @@ def _wake_wait() -> Callable[[float], None]:
 
     def wait(timeout_s: float) -> None:
         nonlocal woken_at
-        time.sleep(max(woken_at + PACE_S - time.monotonic(), 0))
+        time.sleep(max(woken_at + pace_s - time.monotonic(), 0))
         listen(timeout_s)
         woken_at = time.monotonic()
 

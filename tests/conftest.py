@@ -15,9 +15,11 @@ from tests.support.backends import backend, timescale_server
 from tests.support.books import books_problems
 from tests.support.builders import Trader, market_open, trader_open
 from tests.support.databases import DATABASES
+from tests.support.event_schemas import events_problems
+from tests.support.kafka import _topics_made, kafka, kafka_cluster, kafka_log
 from tests.support.matching import Exchange
 
-__all__ = ["backend", "timescale_server"]
+__all__ = ["_topics_made", "backend", "kafka", "kafka_cluster", "kafka_log", "timescale_server"]
 
 KEPT_TABLES = {"django_migrations", "django_content_type", "auth_permission"}
 
@@ -49,9 +51,21 @@ def database_empty(alias: str) -> None:
         cursor.execute("SET session_replication_role = origin")
 
 
+_events = {"judged": True}
+"""Whether the events of the test that runs are judged by the published schemas."""
+
+
+@pytest.fixture(autouse=True)
+def events_judged(request: pytest.FixtureRequest) -> None:
+    """Judge what a test writes, unless it is about made-up events."""
+    _events["judged"] = request.node.get_closest_marker("made_up_events") is None
+
+
 def _fixture_teardown(self: TransactionTestCase) -> None:
+    problems = events_problems() if _events["judged"] else []
     for alias in self._databases_names(include_mirrors=False):
         database_empty(alias)
+    assert not problems, problems
 
 
 TransactionTestCase._fixture_teardown = _fixture_teardown  # type: ignore[method-assign]

@@ -6,14 +6,13 @@ from unfold.decorators import action
 
 from apps.access.models import ApiKey
 from apps.access.services import api_key_revoke
-from apps.events.backoffice import ConfirmForm, ReadOnlyAdmin, StaffAct, staff_act_view
+from apps.events.backoffice import ReadOnlyAdmin, StaffAct, staff_act_view
 
 REVOKE = StaffAct(
     title="Revoke key",
     warning="From now on every request with this key is refused. It cannot be undone.",
     permission="access.change_apikey",
-    act=lambda key, _, origin: api_key_revoke(key_id=key.key_id, origin=origin),
-    form=ConfirmForm,
+    act=lambda key, values, origin: api_key_revoke(key_id=key.key_id, origin=origin, **values),
 )
 
 

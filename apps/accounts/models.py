@@ -1,20 +1,54 @@
 """Who trades: the person who signs in, and the account that holds the money."""
 
+from typing import Any
+
 from django.contrib.auth.models import AbstractUser
-from django.db import models
+from django.db import connection, models, transaction
 from django.db.models.functions import Now
+
+from apps.events.facts import EventRow
+from apps.events.origins import origin_current
+from apps.events.services import event_append
+from apps.events.types import EventType
+from apps.primitives.clock import iso, utc_now
 
 
 class User(AbstractUser):
     """A person or a machine that can sign in; ``user_id`` everywhere is this row's id."""
 
     id = models.BigAutoField(primary_key=True)
+    password_reason = ""
+    """Why a new password is given, for the record; no column."""
 
     class Meta:
         db_table = "users"
 
     def __str__(self) -> str:
         return self.username
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store the person together with the event of a new password or of a new superuser.
+
+        Every form and command that gives a password ends here; a password that is only hashed anew, as
+        Django does when somebody signs in, is none.
+        """
+        is_given = self._password is not None or not self.has_usable_password()
+        is_stored = "password" in (kwargs.get("update_fields") or ("password",))
+        was_new = self._state.adding
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            if was_new and self.is_superuser:
+                self._tell(EventType.SUPERUSER_CREATED, {})
+            elif not was_new and is_given and is_stored:
+                self._tell(EventType.PASSWORD_CHANGED, {"reason": self.password_reason})
+
+    def _tell(self, event_type: EventType, more: dict[str, str]) -> None:
+        data = {"username": self.username, "usable": self.has_usable_password(), **more}
+        row = EventRow(
+            event_type, self.pk, {**data, "at": iso(utc_now())}, metadata=origin_current().metadata()
+        )
+        with connection.cursor() as cursor:
+            event_append(cursor, [row])
 
 
 class AccountType(models.TextChoices):

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from apps.access.selectors import key_holder
 from apps.access.services import api_key_issue
 from apps.accounts.selectors import AccountView, account_for_user
-from apps.accounts.services import account_open
+from apps.accounts.services import account_open, password_set
 from apps.demo.credentials import (
     Credentials,
     StaffLogin,
@@ -114,9 +114,8 @@ def _admin_ensure(known: StaffLogin | None) -> StaffLogin:
 
 
 def _password_set(username: str, password: str) -> None:
-    user = get_user_model().objects.get(username=username)
-    user.set_password(password)
-    user.save(update_fields=["password"])
+    user_id = get_user_model().objects.get(username=username).pk
+    password_set(user_id=user_id, password=password, reason="Demo login", origin=ORIGIN)
 
 
 def _key_fits(login: TraderLogin, account: AccountView) -> bool:

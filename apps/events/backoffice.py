@@ -1,6 +1,5 @@
 """What the back-office doors share: read-only pages, one day at a time, and acts that demand a reason."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
@@ -10,7 +9,6 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db import connection
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -19,8 +17,8 @@ from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from apps.events.facts import EventRow, Origin, Topic
-from apps.events.services import event_append
+from apps.events.facts import Origin
+from apps.events.origins import request_origin
 from apps.primitives.clock import utc_now
 from apps.primitives.errors import BrokerageError
 from apps.primitives.ids import ID_MAX, day_bounds, id_time
@@ -31,17 +29,6 @@ COUNT_MAX = 10_000
 
 DAY_FIRST = date(2020, 1, 1)
 REASON_LENGTH_MIN, REASON_LENGTH_MAX = 5, 200
-
-
-def request_origin(request: HttpRequest) -> Origin:
-    """Return who acts, from where; the session is named by a digest that opens nothing."""
-    key = request.session.session_key or ""
-    return Origin(
-        ip_address=request.META.get("REMOTE_ADDR"),
-        user_agent=request.headers.get("User-Agent", "")[:300],
-        session_id=hashlib.sha256(key.encode()).hexdigest()[:16],
-        actor_id=request.user.pk,
-    )
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -176,19 +163,20 @@ class DayAdmin(ReadOnlyAdmin):
         return super().changelist_view(request, context)
 
 
-class ReasonForm(forms.Form):
-    """Why a member of staff acts; it goes to the audit log word for word."""
-
-    reason = forms.CharField(
+def reason_field(*, autofocus: bool = False) -> forms.CharField:
+    """Return the question why a member of staff acts; the answer goes to the audit log word for word."""
+    return forms.CharField(
         min_length=REASON_LENGTH_MIN,
         max_length=REASON_LENGTH_MAX,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "autofocus": True}),
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "autofocus": autofocus}),
         help_text="At least 5 characters. It goes to the audit log with your name.",
     )
 
 
-class ConfirmForm(forms.Form):
-    """Nothing to say, only to confirm."""
+class ReasonForm(forms.Form):
+    """Why a member of staff acts, and nothing else."""
+
+    reason = reason_field(autofocus=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +208,10 @@ def staff_act_view(page: ModelAdmin, request: HttpRequest, object_id: str, act: 
             messages.error(request, error.message)
         else:
             messages.success(request, f"{act.title}: done for {found}.")
-        name = f"admin:{page.opts.app_label}_{page.opts.model_name}_change"
-        return HttpResponseRedirect(reverse(name, args=[object_id]))
+        name = f"admin:{page.opts.app_label}_{page.opts.model_name}"
+        if page.get_object(request, object_id) is None:
+            return HttpResponseRedirect(reverse(f"{name}_changelist"))
+        return HttpResponseRedirect(reverse(f"{name}_change", args=[object_id]))
     context = {
         **page.admin_site.each_context(request),
         "title": f"{act.title}: {found}",
@@ -232,37 +222,3 @@ def staff_act_view(page: ModelAdmin, request: HttpRequest, object_id: str, act: 
         "media": page.media + form.media,
     }
     return TemplateResponse(request, "admin/staff_act.html", context)
-
-
-def audit_append(request: HttpRequest, event_type: str, data: dict[str, Any]) -> None:
-    """Append one audit event of a member of staff in the caller's transaction."""
-    origin = request_origin(request)
-    row = EventRow(
-        topic=Topic.AUDIT,
-        event_type=event_type,
-        user_id=origin.actor_id or 0,
-        data=data,
-        metadata=origin.metadata(),
-    )
-    with connection.cursor() as cursor:
-        event_append(cursor, [row])
-
-
-class DatedRuleAdmin(ModelAdmin):
-    """Rules in force from a date: rows are added, never changed or deleted, and each addition is an event."""
-
-    actions = None
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(super().has_view_permission(request, obj) or super().has_add_permission(request))
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        values = {field: str(value) for field, value in form.cleaned_data.items()}
-        audit_append(request, "RULE_ADDED", {"rule": self.opts.db_table, **values})

@@ -1,21 +1,12 @@
-"""What an event is: its topics, its origin, and the row that every storey hands to ``event_append``."""
+"""What an event is made of: its origin, and the row that every storey hands to ``event_append``."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
 import orjson
 
-
-class Topic(StrEnum):
-    """The specification's topics; ``audit-log`` carries every event of the others as well."""
-
-    ORDERS = "orders-events"
-    TRADES = "trades-events"
-    ACCOUNTS = "account-events"
-    RISK = "risk-events"
-    AUDIT = "audit-log"
+from apps.events.types import EventType
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +41,7 @@ class EventRow:
     Where very many are written, ``data`` is finished JSON, since no dictionary is read on the way.
     """
 
-    topic: Topic
-    event_type: str
+    event_type: EventType
     user_id: int
     data: dict[str, Any] | str
     account_id: int | None = None

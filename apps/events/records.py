@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from apps.primitives.clock import iso
-from apps.primitives.ids import Kind, public_id
+from apps.primitives.ids import Kind, public_id_text
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class EventRecord:
         account_id = "null" if self.account_id is None else self.account_id
         account_seq = "null" if self.account_seq is None else self.account_seq
         return (
-            f'{{"event_id":"{public_id(Kind.EVENT, self.id)}","timestamp":"{iso(self.timestamp)}",'
+            f'{{"event_id":"{public_id_text(Kind.EVENT, self.id)}","timestamp":"{iso(self.timestamp)}",'
             f'"topic":"{self.topic}","event_type":"{self.event_type}","user_id":{self.user_id},'
             f'"account_id":{account_id},"account_seq":{account_seq},'
             f'"data":{self.data_text},"metadata":{self.metadata_text}}}'
@@ -52,7 +52,7 @@ class EventRecord:
     def message(self) -> dict[str, Any]:
         """Return the specification's event, with the account's stream position beside it."""
         return {
-            "event_id": str(public_id(Kind.EVENT, self.id)),
+            "event_id": public_id_text(Kind.EVENT, self.id),
             "timestamp": iso(self.timestamp),
             "event_type": self.event_type,
             "user_id": self.user_id,

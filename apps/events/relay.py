@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from django.db import connection
 
 from apps.events.records import EventRecord, event_record
+from apps.events.states import away_tell
 from apps.primitives.failpoints import failpoint
 from apps.primitives.ids import id_floor, id_time
 
@@ -33,6 +34,9 @@ IDLE_S, SOON_S, AWAY_S = 0.1, 0.005, 1.0
 
 LOOK_EVERY_IDLES = 50
 """How often, in idle turns, the relay asks whether it is held back and its sink still has what it took."""
+
+ALARM_EVERY_TRIES = 100
+"""How often, in vain tries of a second or more, it is said again that a sink is away."""
 
 HELD_BACK_S = 5
 """Writers commit within a second: an event that waits longer for an older transaction raises an alarm."""
@@ -155,6 +159,10 @@ class SinkUnavailable(RuntimeError):
     """The sink's other end is away; nothing was delivered, and the same events come again later."""
 
 
+class SinkRefuses(SinkUnavailable):
+    """The sink's other end is there, and does not take these events: somebody has to act."""
+
+
 def _django_cursor() -> AbstractContextManager[Any]:
     return connection.cursor()
 
@@ -172,11 +180,13 @@ class Relay:
         sink: Sink,
         standing: Standing | None = None,
         cursor_open: Callable[[], AbstractContextManager[Any]] = _django_cursor,
+        batch_events_max: int = BATCH_EVENTS_MAX,
     ) -> None:
         self.name = name
         self.sink = sink
         self.standing = standing
         self.cursor_open = cursor_open
+        self.batch_events_max = batch_events_max
         self._execute(CURSOR_OPEN_SQL, sink=name)
         self.position = Position(*self._fetch(CURSOR_READ_SQL, sink=name)[0])
 
@@ -207,7 +217,9 @@ class Relay:
         identifier, newest = self._server()
         after = self.position.floor
         while self.standing is None:
-            rows = self._fetch(STRANGERS_READ_SQL, after=after, newest=str(newest), limit=BATCH_EVENTS_MAX)
+            rows = self._fetch(
+                STRANGERS_READ_SQL, after=after, newest=str(newest), limit=self.batch_events_max
+            )
             if not rows:
                 break
             self.sink([event_record(row) for row in rows])
@@ -252,6 +264,14 @@ class Relay:
         )  # fmt: skip
         return True
 
+    def away_tell(self, error: SinkUnavailable, is_news: bool) -> None:
+        """Write down why the events wait, and say it where it is news; a refusal is an alarm."""
+        away_tell(self.name, str(error))
+        if is_news and isinstance(error, SinkRefuses):
+            logger.error("the sink %s takes no events, all of them wait: %s", self.name, error)
+        elif is_news:
+            logger.warning("the sink %s is away, its events wait: %s", self.name, error)
+
     def _after(self) -> dict[str, Any]:
         position = self.position
         return {
@@ -261,7 +281,7 @@ class Relay:
         }
 
     def _read(self) -> list[EventRecord]:
-        rows = self._fetch(EVENTS_READ_SQL, **self._after(), limit=BATCH_EVENTS_MAX)
+        rows = self._fetch(EVENTS_READ_SQL, **self._after(), limit=self.batch_events_max)
         return [event_record(row) for row in rows]
 
     def _server(self) -> tuple[str, int]:
@@ -320,20 +340,19 @@ def relay_run(relay: Relay, wait: Callable[[float], None], stopping: Callable[[]
     goes on at the cursor.
     """
     relay.start()
-    idle, away = 0, False
+    idle, away = 0, 0
     while not stopping():
         try:
-            count, away = relay.step(), False
-            if count == BATCH_EVENTS_MAX:
+            count, away = relay.step(), 0
+            if count == relay.batch_events_max:
                 continue
             idle = 0 if count else idle + 1
             if idle and idle % LOOK_EVERY_IDLES == 0:
                 relay.held_back_tell()
                 relay.place_take()
         except SinkUnavailable as error:
-            if not away:
-                logger.warning("the sink %s is away, its events wait: %s", relay.name, error)
-            away = True
+            relay.away_tell(error, is_news=away % ALARM_EVERY_TRIES == 0)
+            away += 1
             wait(AWAY_S)
             continue
         # Soon after a wake-up an older transaction may still be hiding the newest events.

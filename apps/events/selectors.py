@@ -62,3 +62,32 @@ def relay_lag_list() -> list[RelayLag]:
     with connection.cursor() as cursor:
         cursor.execute(_LAG_SQL)
         return [RelayLag(*row) for row in cursor.fetchall()]
+
+
+_SUBSCRIPTIONS_SQL = """
+SELECT p.subscription, sum(greatest(p.end_offset - p.next_offset, 0))::bigint,
+       count(*) FILTER (WHERE p.tries > 0 OR p.problem <> ''), min(p.looked_at),
+       (SELECT count(*) FROM subscription_quarantine q WHERE q.subscription = p.subscription)
+FROM subscription_positions p GROUP BY p.subscription ORDER BY p.subscription
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionLag:
+    """How far a subscription is behind in messages, as of ``looked_at``, the longest ago of its partitions.
+
+    ``failing`` counts topic partitions in which it cannot go on.
+    """
+
+    subscription: str
+    waiting: int
+    failing: int
+    looked_at: datetime
+    quarantined: int
+
+
+def subscription_lag_list() -> list[SubscriptionLag]:
+    """Return how far every subscription is behind, and what it could not handle."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SUBSCRIPTIONS_SQL)
+        return [SubscriptionLag(*row) for row in cursor.fetchall()]

@@ -24,7 +24,7 @@ def _data_text(row: EventRow) -> str:
 
 def _values(row: EventRow) -> tuple[Any, ...]:
     return (
-        row.topic.value,
+        row.event_type.topic.value,
         row.event_type,
         row.user_id,
         row.account_id,
@@ -37,7 +37,7 @@ def _values(row: EventRow) -> tuple[Any, ...]:
 def _line(row: EventRow) -> str:
     account_id, account_seq = copy_field(row.account_id), copy_field(row.account_seq)
     metadata = _SYSTEM_TEXT if row.metadata is SYSTEM_METADATA else copy_text(json_text(row.metadata))
-    facts = f"{row.topic.value}\t{row.event_type}\t{row.user_id}\t{account_id}\t{account_seq}"
+    facts = f"{row.event_type.head}\t{row.user_id}\t{account_id}\t{account_seq}"
     return f"{facts}\t{copy_text(_data_text(row))}\t{metadata}\n"
 
 

@@ -2,7 +2,8 @@
 
 from django.contrib import admin
 
-from apps.events.backoffice import DatedRuleAdmin, ReadOnlyAdmin
+from apps.events.audited import DatedRuleAdmin
+from apps.events.backoffice import ReadOnlyAdmin
 from apps.instruments.models import BandRule, InstrumentPrice, PriceBand, TickSize
 
 

@@ -6,11 +6,17 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Model
 
+from apps.events.before_after import rule_event
+from apps.events.facts import EventRow
+from apps.events.origins import origin_current
+from apps.events.services import event_append
+from apps.events.types import EventType
 from apps.instruments.bands import BAND_WIDTHS, BAND_WIDTHS_FROM
 from apps.instruments.models import BandRule, Instrument, InstrumentPrice, PriceBand, TickSize
-from apps.primitives.clock import utc_now
+from apps.primitives.clock import iso, utc_now
 from apps.primitives.errors import Conflict, NotFound
 from apps.primitives.literals import array_text
 
@@ -66,24 +72,45 @@ def instrument_add(
         symbol=symbol, defaults={"name": name, "exchange": exchange, "simulated": simulated}
     )
     if created:
+        _listed_tell(instrument, price)
         InstrumentPrice.objects.create(
             symbol=symbol, last_price=price, prev_close=price, trade_date=trade_date
         )
     return instrument
 
 
+def _listed_tell(instrument: Instrument, price: Decimal) -> None:
+    origin = origin_current()
+    data = {
+        "symbol": instrument.symbol,
+        "name": instrument.name,
+        "exchange": instrument.exchange,
+        "price": price,
+        "simulated": instrument.simulated,
+        "at": iso(utc_now()),
+    }
+    row = EventRow(EventType.INSTRUMENT_LISTED, origin.actor_id or 0, data, metadata=origin.metadata())
+    with connection.cursor() as cursor:
+        event_append(cursor, [row])
+
+
+@transaction.atomic
 def market_rules_default(effective_from: date) -> None:
     """Write the first rows of the dated rules: Rule 612 ticks, the default collar, and the bands' widths."""
-    for price_from, increment in (("0.0001", "0.0001"), ("1.0000", "0.0100")):
+    found: list[tuple[Model, bool]] = [
         TickSize.objects.get_or_create(
             effective_from=effective_from,
             price_from=Decimal(price_from),
             defaults={"increment": Decimal(increment)},
         )
-    PriceBand.objects.get_or_create(
-        effective_from=effective_from, symbol="", defaults={"limit_bps": DEFAULT_BAND_BPS}
+        for price_from, increment in (("0.0001", "0.0001"), ("1.0000", "0.0100"))
+    ]
+    found.append(
+        PriceBand.objects.get_or_create(
+            effective_from=effective_from, symbol="", defaults={"limit_bps": DEFAULT_BAND_BPS}
+        )
     )
-    for width in BAND_WIDTHS:
+    found += [
         BandRule.objects.get_or_create(
             effective_from=BAND_WIDTHS_FROM,
             tier=width.tier,
@@ -93,6 +120,13 @@ def market_rules_default(effective_from: date) -> None:
                 "limit_amount": width.limit_amount,
                 "doubled_at_close": width.doubled_at_close,
             },
+        )
+        for width in BAND_WIDTHS
+    ]
+    rules = [rule for rule, is_new in found if is_new]
+    with connection.cursor() as cursor:
+        event_append(
+            cursor, [rule_event(rule, origin_current(), "the market's first rules") for rule in rules]
         )
 
 

@@ -15,6 +15,7 @@ class TransactionType(models.TextChoices):
     WITHDRAWAL = "WITHDRAWAL"
     TRADE_BUY = "TRADE_BUY"
     TRADE_SELL = "TRADE_SELL"
+    TRADE_BUST = "TRADE_BUST"
     DIVIDEND = "DIVIDEND"
     FEE = "FEE"
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from apps.events.facts import SYSTEM_METADATA, EventRow
+from apps.events.types import EventType
 from apps.primitives.literals import array_text, copy_field, copy_text, copy_write
 
 ZERO = Decimal("0.00")
@@ -108,6 +110,21 @@ def balances_read(
     lock = " FOR NO KEY UPDATE" if for_update else ""
     cursor.execute(BALANCES_READ_SQL + lock, [array_text(sorted(set(account_ids)))])
     return {row[0]: BalanceState(*row) for row in cursor.fetchall()}
+
+
+def balance_event(state: BalanceState, at: str, metadata: dict[str, Any] = SYSTEM_METADATA) -> EventRow:
+    """Return the next event of an account's stream: its cash as it now is; ``at`` as events tell instants."""
+    return EventRow(
+        event_type=EventType.BALANCE_CHANGED,
+        user_id=state.user_id,
+        account_id=state.account_id,
+        account_seq=state.event_seq_next(),
+        data=(
+            f'{{"account_id":{state.account_id},"cash_balance":{state.cash_balance:f},'
+            f'"unsettled_cash":{state.unsettled_cash:f},"at":"{at}"}}'
+        ),
+        metadata=metadata,
+    )
 
 
 def balances_write(cursor: Any, states: Sequence[BalanceState]) -> None:

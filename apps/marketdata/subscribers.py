@@ -6,6 +6,7 @@ from django.db import OperationalError
 
 from apps.events.records import EventRecord
 from apps.events.relay import SinkUnavailable
+from apps.events.types import EventType
 from apps.marketdata.live import candle_tape
 from apps.marketdata.services import ticks_append, ticks_from_events
 from apps.primitives.failpoints import failpoint
@@ -16,7 +17,8 @@ def ticks_write(events: Sequence[EventRecord]) -> None:
 
     Raises ``SinkUnavailable`` when the database is away, or a day's candles are being made anew for too long.
     """
-    ticks = ticks_from_events([event.data for event in events if event.event_type == "TRADE_EXECUTED"])
+    executed = [event.data for event in events if event.event_type == EventType.TRADE_EXECUTED]
+    ticks = ticks_from_events(executed)
     try:
         ticks_append(ticks)
         failpoint("ticks.before_tell", stored=bool(ticks))

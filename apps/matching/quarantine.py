@@ -4,8 +4,9 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from apps.events.facts import EventRow, Topic
+from apps.events.facts import EventRow
 from apps.events.services import event_append
+from apps.events.types import EventType
 from apps.matching.leader import Fenced, Leadership
 from apps.matching.messages import Command
 
@@ -75,6 +76,6 @@ def quarantine_append(cursor: Any, matching_partition: int, seq: int, command: C
     }
     account_id = command.account_id or None
     event_append(
-        cursor, [EventRow(Topic.RISK, "COMMAND_QUARANTINED", command.user_id, data, account_id=account_id)]
+        cursor, [EventRow(EventType.COMMAND_QUARANTINED, command.user_id, data, account_id=account_id)]
     )
     logger.critical("a command is quarantined, it ended every leader that took it: %s", data)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from apps.events.facts import EventRow, Topic
+from apps.events.facts import EventRow
 from apps.events.services import event_append
+from apps.events.types import EventType
 from apps.matching import codes
 from apps.matching.heartbeat import standby_gone, standby_seen, standbys_heard
 from apps.matching.leader import (
@@ -249,7 +250,7 @@ class Standby:
             "theirs": theirs,
         }
         with self.connection.cursor() as cursor:
-            event_append(cursor, [EventRow(Topic.RISK, "BOOKS_DIFFER", 0, data)])
+            event_append(cursor, [EventRow(EventType.BOOKS_DIFFER, 0, data)])
 
     def _judge(self, now: float) -> None:
         """End the session of a leader that has been silent, or still with work to do, for too long."""

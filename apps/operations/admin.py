@@ -11,13 +11,22 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget
 
 from apps.accounts.models import Account
-from apps.events.backoffice import BoundedPaginator, ReadOnlyAdmin, ReasonForm, StaffAct, staff_act_view
+from apps.events.backoffice import (
+    BoundedPaginator,
+    DayAdmin,
+    ReadOnlyAdmin,
+    ReasonForm,
+    StaffAct,
+    staff_act_view,
+)
 from apps.instruments.models import Instrument
 from apps.matching.codes import Mode, Phase
 from apps.operations.book_reads import book_page, words
 from apps.operations.models import BookSession, ReconcileResult
 from apps.operations.services import controls
+from apps.operations.services.busting import trade_bust
 from apps.primitives.money import PRICE_MAX, PRICE_QUANTUM
+from apps.trades.models import Trade
 
 NO_TIER = "none"
 PHASES = [phase.name for phase in Phase if phase is not Phase.HALTED]
@@ -141,6 +150,13 @@ RESTORE = StaffAct(
     act=lambda row, values, origin: controls.account_restore(
         account_id=row.account_id, origin=origin, **values
     ),
+)
+BUST = StaffAct(
+    title="Bust trade",
+    warning="Cash and shares go back to both sides, and both are told the reason. Their orders stay filled, "
+    "and the tape keeps the trade. It cannot be undone.",
+    permission="trades.change_trade",
+    act=lambda row, values, origin: trade_bust(trade_id=row.trade_id, origin=origin, **values),
 )
 
 
@@ -273,6 +289,33 @@ class AccountAdmin(ReadOnlyAdmin):
     @action(description="Restore account", permissions=["act"])
     def account_restore(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return staff_act_view(self, request, object_id, RESTORE)
+
+
+@admin.register(Trade)
+class TradeAdmin(DayAdmin):
+    """Trades by day, to read; their facts never change, and a bust is an act."""
+
+    list_display = (
+        "trade_id",
+        "executed_at",
+        "symbol",
+        "price",
+        "quantity",
+        "trade_value",
+        "buyer_account_id",
+        "seller_account_id",
+        "settl_date",
+        "settlement_status",
+    )
+    list_filter = ("settlement_status",)
+    search_exact = ("symbol",)
+    search_numbers = ("buyer_account_id", "seller_account_id", "buy_order_id", "sell_order_id")
+    search_help_text = "Trade id, symbol, account id or order id, whole"
+    actions_detail = ["trade_bust"]
+
+    @action(description="Bust trade", permissions=["act"])
+    def trade_bust(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return staff_act_view(self, request, object_id, BUST)
 
 
 @admin.register(BookSession)

@@ -7,10 +7,17 @@ from django.db import connections, transaction
 
 ROLE = "openbell_app"
 
-APPEND_ONLY = ("events", "transactions", "matching_journal", "share_issues", "settlement_steps")
+APPEND_ONLY = (
+    "events",
+    "event_blocks",
+    "transactions",
+    "matching_journal",
+    "share_issues",
+    "settlement_steps",
+)
 """Tables to which rows are only ever added."""
 
-NEVER_DELETED = ("trades", "orders", "order_client_keys", "accounts", "positions")
+NEVER_DELETED = ("event_archives", "trades", "orders", "order_client_keys", "accounts", "positions")
 """Tables whose rows may change where their triggers allow it, but never go."""
 
 GATE = "booking_gate"

@@ -4,7 +4,7 @@ Nothing is counted in a process, so it does not matter which one answers, nor ho
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily, Metric
 from redis.exceptions import RedisError
 
-from apps.events.selectors import relay_lag_list
+from apps.events.selectors import relay_lag_list, subscription_lag_list
 from apps.marketdata.quotes_recorder import LOCK_CLASS as RECORDER_LOCK_CLASS
 from apps.matching.leader import LOCK_CLASS
 from apps.matching.snapshots import snapshots_list
@@ -54,19 +54,26 @@ ORDER BY s.matching_partition, s.host, s.port
 """
 
 
-def metrics_text() -> bytes:
-    """Return everything in Prometheus' text format."""
+Gather = Callable[[datetime], Iterable[Metric]]
+"""One part of what is told; the instant is now."""
+
+
+def metrics_text(more: Iterable[Gather] = ()) -> bytes:
+    """Return everything in Prometheus' text format; ``more`` is what higher storeys tell of themselves."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Platform())  # type: ignore[arg-type]
+    registry.register(_Platform(more))  # type: ignore[arg-type]
     return generate_latest(registry)
 
 
 class _Platform:
     """Gathers each part by itself: one that cannot be read is reported, and the others are still told."""
 
+    def __init__(self, more: Iterable[Gather]) -> None:
+        self.more = tuple(more)
+
     def collect(self) -> Iterable[Metric]:
         failed = _gauge("openbell_scrape_failed", "Whether a part could not be read.", "part")
-        for gather in (_reconcile, _relay, _quotes, _queue, _leaders, _standbys, _snapshots, _view):
+        for gather in (*_PARTS, *self.more):
             part = gather.__name__.lstrip("_")
             try:
                 yield from list(gather(utc_now()))
@@ -170,3 +177,22 @@ def _view(now: datetime) -> Iterator[Metric]:
     whole = _gauge("openbell_orders_view_present", "Whether Redis holds a whole view of the live orders.")
     whole.add_metric([], view_marker() is not None)
     yield whole
+
+
+def _subscriptions(now: datetime) -> Iterator[Metric]:
+    waiting = _gauge("openbell_subscription_waiting_messages", "Messages not handled yet.", "subscription")
+    looked = _gauge("openbell_subscription_looked_seconds", "How long ago that was known.", "subscription")
+    failing = _gauge("openbell_subscription_failing", "Topic partitions that do not go on.", "subscription")
+    aside = _gauge("openbell_subscription_quarantined", "Messages that could not be handled.", "subscription")
+    for lag in subscription_lag_list():
+        names = [lag.subscription]
+        waiting.add_metric(names, lag.waiting)
+        looked.add_metric(names, _seconds(lag.looked_at, now))
+        failing.add_metric(names, lag.failing)
+        aside.add_metric(names, lag.quarantined)
+    yield from (waiting, looked, failing, aside)
+
+
+_PARTS: tuple[Gather, ...] = (
+    _reconcile, _relay, _quotes, _queue, _leaders, _standbys, _snapshots, _view, _subscriptions,
+)  # fmt: skip

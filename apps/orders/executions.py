@@ -113,10 +113,10 @@ class OrderState:
             self._fixed_json = self._fixed_facts_json()
         average = self.average_price
         return (
-            f'{{{self._fixed_json},"stop_price":{_number(self.stop_price)},'
-            f'"high_water_mark":{_number(self.high_water_mark)},"triggered_at":{_instant(self.triggered_at)},'
+            f'{{{self._fixed_json},"stop_price":{number_json(self.stop_price)},'
+            f'"high_water_mark":{number_json(self.high_water_mark)},"triggered_at":{_instant(self.triggered_at)},'
             f'"quantity":{self.quantity},"filled_quantity":{self.filled_quantity},'
-            f'"average_price":{_number(average)},"status":"{self.status.value}","reason":{_word(self.reason)},'
+            f'"average_price":{number_json(average)},"status":"{self.status.value}","reason":{_word(self.reason)},'
             f'"replaced_by":{_word(self.replaced_by)},"expires_at":{_instant(self.expires_at)}}}'
         )
 
@@ -126,14 +126,15 @@ class OrderState:
             f'"order_id":"{self.order_id}","client_order_id":{json_text(self.client_order_id)},'
             f'"account_id":{self.account_id},"symbol":{json_text(self.symbol)},"side":"{self.side}",'
             f'"order_type":"{self.order_type}","time_in_force":"{self.time_in_force}",'
-            f'"price":{_number(self.price)},"trail_amount":{_number(self.trail_amount)},'
-            f'"trail_percent":{_number(self.trail_percent)},"order_class":"{self.order_class}",'
+            f'"price":{number_json(self.price)},"trail_amount":{number_json(self.trail_amount)},'
+            f'"trail_percent":{number_json(self.trail_percent)},"order_class":"{self.order_class}",'
             f'"group_id":{_word(self.group_id)},"leg":{_word(self.leg)},"replaces":{_word(self.replaces)},'
             f'"created_at":"{iso(self.created_at)}"'
         )
 
 
-def _number(value: Decimal | None) -> str:
+def number_json(value: Decimal | None) -> str:
+    """Return an exact JSON number, or null."""
     return "null" if value is None else format(value, "f")
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
-from apps.events.facts import Topic
 from apps.events.records import EventRecord
 from apps.events.relay import Place, SinkUnavailable
+from apps.events.types import EventType, Topic
 from apps.orders.services.view import (
     Listed,
     ViewMissing,
@@ -47,5 +47,5 @@ def _listed(event: EventRecord) -> Listed | None:
     """Return the order that an event is about; None for requests and refusals, which change none."""
     if event.topic != Topic.ORDERS:
         return None
-    facts = event.data if event.event_type == "ORDER_PLACED" else event.data.get("order")
+    facts = event.data if event.event_type == EventType.ORDER_PLACED else event.data.get("order")
     return Listed(int(facts["order_id"]), event.user_id, facts["symbol"]) if facts else None

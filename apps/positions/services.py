@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from apps.events.facts import SYSTEM_METADATA, EventRow, json_text
+from apps.events.types import EventType
 from apps.primitives.literals import array_text
 from apps.primitives.money import CENT, cost_average
 
@@ -61,6 +63,15 @@ def positions_read(cursor: Any, keys: Iterable[tuple[int, str]]) -> dict[tuple[i
         return {}
     cursor.execute(POSITIONS_READ_SQL, [array_text(column) for column in zip(*wanted, strict=True)])
     return {(row[0], row[2]): PositionState(*row) for row in cursor.fetchall()}
+
+
+def position_event(state: PositionState, at: str, metadata: dict[str, Any] = SYSTEM_METADATA) -> EventRow:
+    """Return the event of a position as it now is; ``at`` is an instant as events tell it."""
+    data = (
+        f'{{"account_id":{state.account_id},"symbol":{json_text(state.symbol)},"quantity":{state.quantity},'
+        f'"average_cost":{state.average_cost:f},"realized_pnl":{state.realized_pnl:f},"at":"{at}"}}'
+    )
+    return EventRow(EventType.POSITION_CHANGED, state.user_id, data, state.account_id, metadata=metadata)
 
 
 def positions_apply(cursor: Any, states: Sequence[PositionState]) -> None:

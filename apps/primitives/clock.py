@@ -18,7 +18,10 @@ def unix_ns(instant: datetime) -> int:
 
 def iso(instant: datetime) -> str:
     """Return ``instant`` as RFC 3339 in UTC with microseconds and a ``Z``."""
-    return instant.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    text = instant.isoformat(timespec="microseconds")
+    if not text.endswith("+00:00"):
+        text = instant.astimezone(UTC).isoformat(timespec="microseconds")
+    return text[:-6] + "Z"
 
 
 class SystemClock:

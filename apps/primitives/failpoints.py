@@ -26,6 +26,14 @@ POINTS = (
     "relay.before_send",
     "relay.after_send",
     "ticks.before_tell",
+    "chain.before_block",
+    "chain.after_block",
+    "anchor.mid_write",
+    "archive.before_rename",
+    "archive.before_drop",
+    "archive.after_drop",
+    "export.before_rename",
+    "bust.before_commit",
 )
 """Every point there is; the suite fails when one of them is never hit."""
 

@@ -7,6 +7,7 @@ from channels.db import database_sync_to_async
 
 from apps.accounts.selectors import account_get
 from apps.events.selectors import LIST_MAX, account_event_list
+from apps.events.types import EventType
 from apps.streaming.groups import event_wire
 
 INBOX_MAX = 1_000
@@ -15,6 +16,9 @@ RESUMED_EVENTS_MAX = 2_000
 
 _UNNUMBERED_SHOWN = ("ORDER_", "ACCOUNT_", "API_KEY_")
 """Facts outside the numbered stream that sockets are told; the rest repeats what the numbered ones say."""
+
+_UNNUMBERED_KEPT = EventType.ORDER_UPDATED
+"""What the market's working does to an order is for the record: trades may move a trailing stop each."""
 
 
 class AccountStream:
@@ -63,7 +67,8 @@ class AccountStream:
     async def _next(self, event: dict[str, Any]) -> list[dict[str, Any]]:
         seq = event["account_seq"]
         if seq is None:
-            return [event] if event["event_type"].startswith(_UNNUMBERED_SHOWN) else []
+            kind = event["event_type"]
+            return [event] if kind.startswith(_UNNUMBERED_SHOWN) and kind != _UNNUMBERED_KEPT else []
         missed = await self._missed() if seq > self.seq + 1 else []
         if seq <= self.seq or self._behind:
             return missed

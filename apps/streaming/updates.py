@@ -6,19 +6,20 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from apps.events.types import EventType
 from apps.orders.wire import decimal_text, order_wire
 
 EVENT_WORDS = {
-    "ORDER_ACCEPTED": "new",
-    "ORDER_TRIGGERED": "restated",
-    "ORDER_PARTIALLY_FILLED": "partial_fill",
-    "ORDER_FILLED": "fill",
-    "ORDER_CANCELLED": "canceled",
-    "ORDER_EXPIRED": "expired",
-    "ORDER_REPLACED": "replaced",
-    "ORDER_REJECTED": "rejected",
-    "ORDER_CANCEL_REJECTED": "order_cancel_rejected",
-    "ORDER_REPLACE_REJECTED": "order_replace_rejected",
+    EventType.ORDER_ACCEPTED: "new",
+    EventType.ORDER_TRIGGERED: "restated",
+    EventType.ORDER_PARTIALLY_FILLED: "partial_fill",
+    EventType.ORDER_FILLED: "fill",
+    EventType.ORDER_CANCELLED: "canceled",
+    EventType.ORDER_EXPIRED: "expired",
+    EventType.ORDER_REPLACED: "replaced",
+    EventType.ORDER_REJECTED: "rejected",
+    EventType.ORDER_CANCEL_REJECTED: "order_cancel_rejected",
+    EventType.ORDER_REPLACE_REJECTED: "order_replace_rejected",
 }
 """A stop that is elected is ``restated``: the protocol has no word of its own for it. Every client knows this
 one as a change that nobody asked for and that ends nothing; silence would hide a stop limit that rests."""

@@ -1,4 +1,4 @@
-"""What a trade does to the ledger: two lines that sum to zero, worked out before anything is written."""
+"""What a trade, or its bust, does to the ledger: two lines that sum to zero, worked out before writing."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -37,6 +37,23 @@ def trade_lines(
         entry_id, seller, "TRADE_SELL", value, trade_id, f"Sold {quantity} {symbol} at {price:f}", executed_at
     )
     return [bought, sold]
+
+
+def bust_lines(
+    *,
+    entry_id: int,
+    trade_id: int,
+    description: str,
+    value: Decimal,
+    buyer: BalanceState,
+    seller: BalanceState,
+    at: datetime,
+) -> list[Line]:
+    """Move both figures back by ``value``, unsettled on both sides, and return the two ledger lines."""
+    buyer.move(value, unsettled=value)
+    returned = _line(entry_id, buyer, "TRADE_BUST", value, trade_id, description, at)
+    seller.move(-value, unsettled=-value)
+    return [returned, _line(entry_id, seller, "TRADE_BUST", -value, trade_id, description, at)]
 
 
 def _line(

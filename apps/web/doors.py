@@ -1,6 +1,5 @@
 """What every page checks first: who is it, which account, from where, and how to say no."""
 
-import hashlib
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -11,8 +10,7 @@ from django.http import HttpRequest, HttpResponseBadRequest, HttpResponseBase, J
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers
 
-from apps.accounts.selectors import AccountView, account_for_user
-from apps.events.facts import Origin
+from apps.accounts.selectors import account_for_user
 from apps.primitives.errors import BrokerageError, Conflict, Invalid, NotFound, Refused, Unavailable
 from apps.web.presenters.refusals import refusal_text
 
@@ -25,7 +23,6 @@ STATUS_OF: dict[type[BrokerageError], int] = {
     Conflict: 409,
     Unavailable: 503,
 }
-_USER_AGENT_LENGTH_MAX = 200
 
 
 def status_of(error: BrokerageError) -> int:
@@ -90,14 +87,3 @@ def trader_required(view: View) -> View:
         return response
 
     return guarded
-
-
-def origin_of(request: HttpRequest, account: AccountView) -> Origin:
-    """Return who asked and from where; the session is named by a digest, never by its key."""
-    key = request.session.session_key or ""
-    return Origin(
-        ip_address=request.META.get("REMOTE_ADDR"),
-        user_agent=request.headers.get("User-Agent", "")[:_USER_AGENT_LENGTH_MAX],
-        session_id=hashlib.sha256(key.encode()).hexdigest()[:16],
-        actor_id=account.user_id,
-    )

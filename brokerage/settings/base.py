@@ -40,6 +40,8 @@ APPS = [
     "apps.orders",
     "apps.trades",
     "apps.operations",
+    "apps.audit",
+    "apps.surveillance",
     "apps.api",
     "apps.streaming",
     "apps.web",
@@ -58,6 +60,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "brokerage.middleware.StaffTimeoutsMiddleware",
     "brokerage.middleware.OutageMiddleware",
+    "brokerage.middleware.ActingMiddleware",
 ]
 
 TEMPLATES = [
@@ -106,12 +109,15 @@ def settings_for(env: Environment) -> dict[str, Any]:
         },
         "OPENBELL_VAR": env.var,
         "MATCHING_SNAPSHOT_DIR": env.snapshot_dir,
+        "AUDIT_ANCHOR_DIR": env.anchor_dir,
+        "AUDIT_ARCHIVE_DIR": env.archive_dir,
         "MARKET_CALENDAR": env.market_calendar,
         "MARKETDATA_QUOTES_DAYS": env.quotes_kept_days,
         "PRICE_BANDS": env.price_bands_are_on,
         "PUBLIC_URL": env.public_url,
         "METRICS_TOKEN": env.metrics_token,
         "KAFKA_BOOTSTRAP_SERVERS": list(env.kafka_bootstrap_servers),
+        "KAFKA_SECURITY": dict(env.kafka_security),
         "MATCHING_HEARTBEAT_HOST": env.heartbeat_host,
         **env.matching,
         **database_settings(env),

@@ -27,7 +27,7 @@ def child_spawn(
     log: IO[bytes],
     cwd: Path | str = "/",
     account: Account | None = None,
-    death_signal: signal.Signals = signal.SIGTERM,
+    death_signal: signal.Signals | None = signal.SIGTERM,
     pass_fds: Sequence[int] = (),
     stdin: IO[bytes] | int = subprocess.DEVNULL,
     nice: int = 0,
@@ -127,9 +127,9 @@ def process_birth(pid: int) -> str:
     return _ps("-o", "lstart=", "-p", str(pid)).strip()
 
 
-def _child_prepare(parent_pid: int, death_signal: signal.Signals, nice: int) -> Callable[[], None]:
+def _child_prepare(parent_pid: int, death_signal: signal.Signals | None, nice: int) -> Callable[[], None]:
     def prepare() -> None:
-        if _LIBC is not None:
+        if _LIBC is not None and death_signal is not None:
             _LIBC.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
             if os.getppid() != parent_pid:
                 os._exit(1)

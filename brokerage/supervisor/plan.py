@@ -91,6 +91,10 @@ def _processes(environment: Environment, addresses: Addresses) -> tuple[ProcessP
         ProcessPlan("beat", _beat(environment), worker),
         ProcessPlan("relay", _manage("relay"), relay),
     ]
+    if environment.kafka_bootstrap_servers:
+        kafka = {**worker, "KAFKA_PASSWORD": environment.kafka_security["password"]}
+        processes.append(ProcessPlan("relay-kafka", _manage("relay", "--kafka"), kafka))
+        processes.append(ProcessPlan("surveillance", _manage("surveillance_run"), kafka))
     if environment.demo_is_on:
         processes.append(ProcessPlan("demo", _manage("demo_market"), worker, nice=5))
     return tuple(processes)
@@ -173,7 +177,7 @@ def _front(environment: Environment, ports: Mapping[str, int]) -> tuple[str, ...
 def _front_environment(env: Mapping[str, str]) -> dict[str, str]:
     """The front needs no address and no secret."""
     addresses = ("DATABASE_URL", "MARKETDATA_URL", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS")
-    withheld = (*addresses, "SECRET_KEY", "METRICS_TOKEN")
+    withheld = (*addresses, "SECRET_KEY", "METRICS_TOKEN", "KAFKA_USERNAME")
     return {name: value for name, value in env.items() if name not in withheld}
 
 

@@ -1,10 +1,18 @@
-"""The PostgreSQL roles and databases of an embedded server, brought to their wanted form at every start."""
+"""The PostgreSQL roles and databases, brought to their wanted form at every start.
 
+The supervisor calls it for its embedded server; a deployment with servers of its own runs
+``python -m brokerage.supervisor.roles`` as a step before all others.
+"""
+
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 from psycopg import sql
+
+from brokerage.env import environment_copy_whole
 
 DATABASES = ("openbell", "openbell_marketdata")
 GROUP = "openbell_app"
@@ -54,8 +62,8 @@ ROLES = (
 ROLE_NAMES = (SUPERUSER, *(role.name for role in ROLES))
 
 
-def roles_ensure(superuser_url: str, passwords: dict[str, str]) -> None:
-    """Create or correct every role and database; safe to repeat on a server with data."""
+def roles_ensure(superuser_url: str, passwords: dict[str, str], databases: Sequence[str] = DATABASES) -> None:
+    """Create or correct every role and these databases; safe to repeat on a server with data."""
     with psycopg.connect(superuser_url, autocommit=True) as connection:
         existing = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
         if GROUP not in existing:
@@ -63,7 +71,7 @@ def roles_ensure(superuser_url: str, passwords: dict[str, str]) -> None:
         for role in ROLES:
             _role_ensure(connection, role, passwords[role.name], f"openbell_{role.name}" in existing)
         present = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
-        for database in DATABASES:
+        for database in databases:
             _database_ensure(connection, database, database in present)
 
 
@@ -96,3 +104,34 @@ def _database_ensure(connection: psycopg.Connection[Any], database: str, exists:
         connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, owner))
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
     connection.execute(sql.SQL("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}").format(name, group))
+
+
+SERVERS = {"POSTGRES_SUPERUSER_URL": DATABASES[:1], "TIMESCALE_SUPERUSER_URL": DATABASES[1:]}
+"""Each server of a deployment, and the database that is on it."""
+
+
+def main() -> int:
+    """Bring the servers that the environment names to their wanted form, with the passwords it gives."""
+    values = environment_copy_whole()
+    wanted = [*SERVERS, *(_password_name(role.name) for role in ROLES)]
+    missing = [name for name in wanted if not values.get(name, "").strip()]
+    if missing:
+        sys.stderr.write(f"Set {', '.join(missing)}.\n")
+        return 2
+    passwords = {role.name: values[_password_name(role.name)] for role in ROLES}
+    for name, databases in SERVERS.items():
+        try:
+            roles_ensure(values[name], passwords, databases)
+        except psycopg.Error as error:
+            sys.stderr.write(f"The server of {name} refused: {error}\n")
+            return 1
+        sys.stdout.write(f"Roles and {', '.join(databases)} are as they should be.\n")
+    return 0
+
+
+def _password_name(role: str) -> str:
+    return f"OPENBELL_{role.upper()}_PASSWORD"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -14,6 +14,7 @@ from apps.instruments.models import Instrument
 from apps.matching.codes import Phase
 from apps.matching.models import OrderCommand
 from apps.operations.models import BookSession
+from apps.trades.models import Trade
 from tests.support.builders import trader_open
 from tests.support.databases import DATABASES
 from tests.support.matching import Exchange
@@ -178,6 +179,35 @@ def test_a_key_is_revoked_by_those_who_may(chief: Client, reader: Client) -> Non
     assert reader.post(url).status_code == 403
     assert chief.get(url).status_code == 200
     assert ApiKey.objects.get(pk=key_id).revoked_at is None
-    assert chief.post(url).status_code == 302
+    assert chief.post(url).status_code == 200, "a reason is asked for"
+    assert ApiKey.objects.get(pk=key_id).revoked_at is None
+    assert chief.post(url, {"reason": "The key was lost"}).status_code == 302
     assert ApiKey.objects.get(pk=key_id).revoked_at is not None
-    assert Event.objects.filter(event_type="API_KEY_REVOKED").exists()
+    assert Event.objects.get(event_type="API_KEY_REVOKED").data["reason"] == "The key was lost"
+
+
+def test_a_trade_is_busted_by_those_who_may_with_their_reason(
+    chief: Client, reader: Client, exchange: Exchange
+) -> None:
+    seller, buyer = trader_open(shares={"AAPL": 10}), trader_open(cash="2000.00")
+    seller.sell(10, "100.00")
+    buyer.buy(10, "100.00")
+    exchange.run()
+    trade = Trade.objects.get()
+    url = f"/admin/trades/trade/{trade.pk}/trade_bust/"
+    assert reader.post(url, {"reason": "Price was an error"}).status_code == 403
+    assert b"trade_bust" in chief.get(f"/admin/trades/trade/{trade.pk}/change/").content
+    assert chief.post(url, {"reason": "why"}).context["form"].errors
+    assert (buyer.cash, Trade.objects.get().settlement_status) == (Decimal("1000.00"), "PENDING")
+    resting = buyer.sell(5, "110.00")
+    page = chief.post(url, {"reason": "Price was an error"}, follow=True)
+    assert "must give back 10 AAPL and has 5 free; open orders hold 5." in page.content.decode()
+    buyer.cancel(resting)
+    exchange.run()
+    chief.post(url, {"reason": "Price was an error"})
+    assert (buyer.cash, Trade.objects.get().settlement_status) == (Decimal("2000.00"), "BUSTED")
+    event = Event.objects.get(event_type="TRADE_BUSTED", account_id=buyer.account_id)
+    assert event.data["reason"] == "Price was an error"
+    assert event.metadata["actor_id"] == User.objects.get(username="chief").pk
+    page = chief.post(url, {"reason": "Price was an error"}, follow=True)
+    assert "is busted already" in page.content.decode()

@@ -23,6 +23,8 @@ from tests.support.databases import DATABASES
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
 
+WHY = {"reason": "As the committee decided"}
+
 OURS = [model for model in apps.get_models() if model.__module__.startswith("apps.")]
 MONEY = [Account, Transaction, Trade, Event, Order, LiveOrder, Position, ShareIssue]
 
@@ -74,20 +76,21 @@ def test_the_secret_of_a_key_is_never_shown(chief: Client, traded: TradedBook) -
 
 def test_a_dated_rule_is_added_with_an_event_and_never_changed(chief: Client) -> None:
     response = chief.post(
-        url(PriceBand, "add"), {"effective_from": "2026-01-02", "symbol": "AAPL", "limit_bps": "500"}
+        url(PriceBand, "add"), {"effective_from": "2026-01-02", "symbol": "AAPL", "limit_bps": "500", **WHY}
     )
     assert response.status_code == 302, response.content
     rule = PriceBand.objects.get(symbol="AAPL")
-    event = Event.objects.get(event_type="RULE_ADDED")
+    event = Event.objects.filter(event_type="RULE_ADDED").first()
     assert (event.data["rule"], event.data["limit_bps"]) == ("price_bands", "500")
+    assert event.data["reason"] == WHY["reason"]
     assert chief.post(url(PriceBand, "change", rule.pk), {"limit_bps": "9000"}).status_code == 403
     assert chief.post(url(PriceBand, "delete", rule.pk), {"post": "yes"}).status_code == 403
 
 
 def test_the_width_of_bands_is_a_dated_rule(chief: Client) -> None:
-    row = {"effective_from": "2027-01-04", "tier": "1", "price_from": "3.0001", "limit_bps": "400"}
+    row = {"effective_from": "2027-01-04", "tier": "1", "price_from": "3.0001", "limit_bps": "400", **WHY}
     assert chief.post(url(BandRule, "add"), row).status_code == 302
-    assert Event.objects.get(event_type="RULE_ADDED").data["rule"] == "band_rules"
+    assert Event.objects.filter(event_type="RULE_ADDED").first().data["rule"] == "band_rules"
     for wrong in ({"tier": "3"}, {"limit_bps": "0"}, {"price_from": "0"}, {"limit_amount": "-1"}):
         assert (
             chief.post(url(BandRule, "add"), {**row, "effective_from": "2028-01-03", **wrong}).status_code
@@ -115,7 +118,7 @@ def test_staff_who_are_no_superusers_cannot_raise_anybody(market: None) -> None:
         User.objects.get(username="clerk"),
         User.objects.create_user(username="boss", is_superuser=True, is_staff=True),
     )
-    body = {"username": "clerk", "is_superuser": "on", "is_staff": "on", "is_active": "on"}
+    body = {"username": "clerk", "is_superuser": "on", "is_staff": "on", "is_active": "on", **WHY}
     body |= {"date_joined_0": "2026-01-01", "date_joined_1": "10:00:00"}
     assert clerk.post(url(User, "change", me.pk), body).status_code == 302
     assert not User.objects.get(pk=me.pk).is_superuser

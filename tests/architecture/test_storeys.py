@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 STOREYS = (
     ("api", "web", "streaming", "demo"),
+    ("audit", "surveillance"),
     ("operations",),
     ("trades",),
     ("orders",),

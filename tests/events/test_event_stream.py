@@ -3,21 +3,24 @@
 import psycopg
 import pytest
 
-from apps.events.facts import EventRow, Topic
+from apps.events.facts import EventRow
 from apps.events.models import Event
 from apps.events.services import EventStream, event_append
+from apps.events.types import EventType
 from tests.support.databases import DATABASES
 from tests.support.matching import matching_url
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
 
+AT = "2026-01-08T10:00:00.000000Z"
+
 
 def fact(number: int) -> EventRow:
-    return EventRow(Topic.ACCOUNTS, "TOLD", 0, {"number": number})
+    return EventRow(EventType.SIGN_IN_FAILED, 0, {"username": str(number), "door": "web", "at": AT})
 
 
 def written() -> list[int]:
-    return [data["number"] for data in Event.objects.order_by("id").values_list("data", flat=True)]
+    return [int(data["username"]) for data in Event.objects.order_by("id").values_list("data", flat=True)]
 
 
 @pytest.mark.parametrize("count", [0, 3, 199, 200, 450])

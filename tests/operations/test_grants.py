@@ -11,6 +11,7 @@ from apps.events.facts import SYSTEM
 from apps.instruments.selectors import market_session, settlement_date
 from apps.operations.apps import OperationsConfig
 from apps.operations.grants import APPEND_ONLY, ROLE, grants_apply
+from apps.operations.services.busting import trade_bust
 from apps.operations.services.controls import symbol_halt
 from apps.operations.services.settlement import settlement_run
 from apps.trades.models import Trade
@@ -51,7 +52,7 @@ def as_member(member: str) -> Iterator[None]:
             cursor.execute("RESET SESSION AUTHORIZATION")
 
 
-def test_entry_booking_and_settlement_need_no_more(
+def test_entry_booking_settlement_and_busts_need_no_more(
     member: str, exchange: Exchange, request: pytest.FixtureRequest
 ) -> None:
     request.getfixturevalue("as_member")
@@ -68,11 +69,16 @@ def test_entry_booking_and_settlement_need_no_more(
     exchange.run()
     buyer.cancel(buyer.buy(1, "90.00"))
     exchange.run()
+    buyer.buy(1)
+    exchange.run()
+    newest = Trade.objects.order_by("-trade_id")[0].trade_id
+    trade_bust(trade_id=newest, reason="Price was an error", origin=SYSTEM)
     symbol_halt(symbol="MSFT", reason="News is pending", origin=SYSTEM)
     exchange.run()
     done = settlement_run(settlement_date(market_session().trade_date))
     assert (done.accounts, done.trades) == (2, 1)
-    assert Trade.objects.get().settlement_status == "SETTLED"
+    statuses = Trade.objects.order_by("trade_id").values_list("settlement_status", flat=True)
+    assert list(statuses) == ["SETTLED", "BUSTED"]
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)

@@ -9,8 +9,9 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, connections
 
-from apps.events.facts import EventRow, Topic
+from apps.events.facts import EventRow
 from apps.events.services import event_append
+from apps.events.types import EventType
 from apps.operations.services.partition_merging import MergeMismatch, partitions_merge
 from apps.operations.services.partition_rehoming import partitions_rehome
 from apps.operations.services.partitions import homes, partitions_analyze, partitions_ensure, stray_counts
@@ -19,7 +20,7 @@ from apps.primitives.ids import day_bounds, id_floor
 from apps.primitives.partitions import partition_name
 from tests.support.databases import DATABASES
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
+pytestmark = [pytest.mark.django_db(transaction=True, databases=DATABASES), pytest.mark.made_up_events]
 
 FAR = date(2031, 3, 14)
 OLD = date(2024, 2, 1)
@@ -214,7 +215,7 @@ def test_a_row_of_today_lies_in_todays_partition(database: None) -> None:
     call_command("partitions_ensure", verbosity=0)
     today = utc_now().date()
     with connection.cursor() as cursor:
-        event_append(cursor, [EventRow(topic=Topic.AUDIT, event_type="TEST", user_id=1, data={})])
+        event_append(cursor, [EventRow(EventType.SIGNED_OUT, 1, {})])
     found = rows_of("SELECT tableoid::regclass::text, id FROM events")
     assert found[0][0] == partition_name("events", today)
     low, high = day_bounds(today)

@@ -9,10 +9,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from apps.events.facts import SYSTEM
 from apps.marketdata.tape import FRAME_INTERVAL_S
 from apps.operations.services import reconcile_depth
+from apps.operations.services.busting import trade_bust
 from apps.operations.services.reconcile import CHECKS, reconcile_run
 from apps.operations.services.reconcile_depth import depth_reconcile
+from apps.trades.models import Trade
 from tests.operations.conftest import TradedBook
 from tests.support.databases import DATABASES
 from tests.support.matching import Exchange
@@ -113,6 +116,36 @@ BREAKS = [
 ]
 
 
+BUST_BREAKS = [
+    ("I7.busts", "DELETE FROM transactions WHERE transaction_type = 'TRADE_BUST' AND amount > 0"),
+    ("I7.busts", "UPDATE transactions SET amount = amount * 2 WHERE transaction_type = 'TRADE_BUST'"),
+    ("I7.busts", "UPDATE transactions SET amount = -amount WHERE transaction_type = 'TRADE_BUST'"),
+    ("I7.busts", "DELETE FROM events WHERE event_type = 'TRADE_BUSTED' AND data ->> 'side' = 'SELL'"),
+    ("I7.busts", "UPDATE trades SET settlement_status = 'BUSTED' WHERE settlement_status = 'PENDING'"),
+    ("I7.busts", "UPDATE trades SET settlement_status = 'PENDING' WHERE settlement_status = 'BUSTED'"),
+    ("I2.positions", "UPDATE trades SET settlement_status = 'PENDING' WHERE settlement_status = 'BUSTED'"),
+    ("I1.unsettled", "UPDATE trades SET settlement_status = 'PENDING' WHERE settlement_status = 'BUSTED'"),
+]
+
+
+@pytest.fixture
+def busted(traded: TradedBook) -> None:
+    """One of two trades was taken back."""
+    trade_bust(trade_id=Trade.objects.order_by("trade_id")[0].trade_id, reason="By mistake", origin=SYSTEM)
+
+
+def test_a_book_with_a_busted_trade_is_whole(busted: None) -> None:
+    assert not broken_names()
+
+
+@pytest.mark.parametrize(("name", "statement"), BUST_BREAKS)
+def test_each_check_of_busts_finds_its_planted_break(
+    busted: None, sabotage: None, name: str, statement: str
+) -> None:
+    plant(statement)
+    assert name in broken_names()
+
+
 GROUP_BREAKS = [
     ("I4.legs", "UPDATE live_orders SET held_shares = 0 WHERE status = 'HELD' AND held_shares > 0"),
     ("I4.legs", "UPDATE live_orders SET held_shares = 5 WHERE trigger_price IS NOT NULL"),
@@ -154,7 +187,7 @@ def test_each_check_finds_its_planted_break(sabotage: None, name: str, statement
 
 def test_every_check_has_a_planted_break() -> None:
     # The table's own constraints make a negative position or hold impossible to plant.
-    assert {check.name for check in CHECKS} - {name for name, _ in BREAKS + GROUP_BREAKS} == {
+    assert {check.name for check in CHECKS} - {name for name, _ in BREAKS + BUST_BREAKS + GROUP_BREAKS} == {
         "I3.shares",
         "I7.relay",
     }

@@ -135,6 +135,7 @@ def test_two_rounds_at_once_are_one(traded: TradedBook) -> None:
     assert inside == [[]]
 
 
+@pytest.mark.made_up_events
 def test_probes_say_what_stands_still(exchange: Exchange, trader: Callable[..., Trader]) -> None:
     ada = trader(cash="1000.00")
     probes = ["I12", "I15"]

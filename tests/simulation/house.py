@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from apps.events.facts import EventRow, Topic
+from apps.events.facts import EventRow
 from apps.events.services import event_append
+from apps.events.types import EventType
 from apps.matching import codes
 from apps.matching.codes import ExecType, Phase, Reason
 from apps.matching.messages import SETTING_KINDS, Batch, Booked, BookState, Command, priority_of
@@ -92,7 +93,7 @@ class Booking:
         self.accounts[account_id] += 1
         self.events.append(
             EventRow(
-                Topic.ORDERS, event_type, account_id, {"order_id": order[0]}, account_id,
+                EventType[event_type], account_id, {"order_id": order[0]}, account_id,
                 self.accounts[account_id], {},
             )
         )  # fmt: skip

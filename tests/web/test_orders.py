@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from apps.events.facts import SYSTEM
+from apps.operations.services.busting import trade_bust
+from apps.trades.models import Trade
 from tests.support.builders import Trader
 from tests.support.matching import Exchange
 
@@ -273,3 +276,18 @@ def test_auctions_are_offered_where_the_market_has_some(
     page = client.get("/trade/AAPL").content.decode()
     assert "At the open" in page
     assert "At the close" in page
+
+
+def test_a_busted_fill_says_so_and_is_no_mark_on_the_chart(
+    trader: Callable[..., Trader], exchange: Exchange, signed_in: SignIn
+) -> None:
+    seller, buyer = trader(shares={"AAPL": 10}), trader(cash="5000.00")
+    seller.sell(10, "100.00")
+    buyer.buy(10, "100.00")
+    exchange.run()
+    client = signed_in(buyer)
+    assert b"busted" not in client.get("/partials/fills").content
+    assert len(client.get("/chart/AAPL/marks").json()["fills"]) == 1
+    trade_bust(trade_id=Trade.objects.get().trade_id, reason="Price was an error", origin=SYSTEM)
+    assert b"busted" in client.get("/partials/fills").content
+    assert client.get("/chart/AAPL/marks").json()["fills"] == []

@@ -9,8 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
+from apps.events.facts import EventRow
+from apps.events.origins import origin_current
+from apps.events.services import event_append
+from apps.events.types import EventType
 from apps.instruments.selectors import instrument_list
 from apps.marketdata.backends import ALIAS
 from apps.marketdata.imports.cargo import Cargo, Reader, Written
@@ -26,7 +30,7 @@ from apps.marketdata.imports.record import (
     place_settle,
 )
 from apps.marketdata.imports.source import Piece, Source
-from apps.primitives.clock import utc_now
+from apps.primitives.clock import iso, utc_now
 from apps.primitives.errors import Conflict, Invalid
 
 CHECKERS = 2
@@ -101,8 +105,26 @@ def file_import(path: Path, cargo: Cargo[Any, Any], options: Options, tell: Tell
             reader = cargo.reader(source.header, positions, limits, _first_id(sha256))
             _pieces_write(source, reader, cargo, symbols, content, place, tell)
             place = place_finish(content)
+            _import_tell(content, source.name, place)
         outcome.place = place
     return outcome
+
+
+def _import_tell(content: Content, name: str, place: Place) -> None:
+    """Put a finished import on record; its own row, in the market data's database, is the truth of it."""
+    origin = origin_current()
+    data = {
+        "kind": content.kind,
+        "sha256": content.sha256,
+        "name": name,
+        "rows": place.rows,
+        "added": place.added,
+        "bad": place.bad,
+        "at": iso(utc_now()),
+    }
+    row = EventRow(EventType.DATA_IMPORTED, origin.actor_id or 0, data, metadata=origin.metadata())
+    with connection.cursor() as cursor:
+        event_append(cursor, [row])
 
 
 def _positions_find(source: Source, cargo: Cargo[Any, Any]) -> dict[str, int]:

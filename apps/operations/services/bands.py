@@ -7,6 +7,7 @@ from django.db import connection, transaction
 
 from apps.events.facts import EventRow
 from apps.events.services import event_append
+from apps.events.types import EventType
 from apps.instruments.bands import band_times
 from apps.instruments.selectors import (
     band_widths_in_force,
@@ -115,14 +116,14 @@ def _book_change(book: Book, act: BandAct, plan: BandPlan, now: datetime) -> lis
     before, row = book.facts(), book.session
     if act.step is BandStep.SET:
         book.bands(act.bands, BandsSource.RULE, act.reference, now)
-        return [book_event("BANDS_CHANGED", book, before, "REFERENCE_PRICE")]
+        return [book_event(EventType.BANDS_CHANGED, book, before, "REFERENCE_PRICE")]
     if act.step is BandStep.RESUME:
         book.phase(Phase.CONTINUOUS)
-        return [book_event("SYMBOL_RESUMED", book, before, "PAUSE_OVER")]
+        return [book_event(EventType.SYMBOL_RESUMED, book, before, "PAUSE_OVER")]
     if act.step is BandStep.PAUSE and limit_side_of(row) == act.side:
         book.phase(Phase.PAUSED)
         row.paused_until = now + plan.times.pause
-        return [book_event("SYMBOL_PAUSED", book, before, f"LIMIT_STATE_{act.side}")]
+        return [book_event(EventType.SYMBOL_PAUSED, book, before, f"LIMIT_STATE_{act.side}")]
     is_noted = act.step is BandStep.LIMIT
     book.limit(act.side if is_noted else "", act.since if is_noted else None)
     return []

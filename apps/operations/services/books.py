@@ -7,7 +7,8 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
-from apps.events.facts import SYSTEM, EventRow, Origin, Topic
+from apps.events.facts import SYSTEM, EventRow, Origin
+from apps.events.types import EventType
 from apps.instruments.models import Instrument
 from apps.instruments.selectors import market_session
 from apps.matching.codes import Mode, Phase
@@ -136,12 +137,11 @@ def books_tell(cursor: Any, books: Sequence[Book]) -> list[int]:
 
 
 def book_event(
-    event_type: str, book: Book, before: dict[str, Any], reason: str, origin: Origin = SYSTEM
+    event_type: EventType, book: Book, before: dict[str, Any], reason: str, origin: Origin = SYSTEM
 ) -> EventRow:
     """Return the audit event of a change to a book: who, why, and the book before and after."""
     data = {"symbol": book.symbol, "reason": reason, "before": before, "after": book.facts()}
     return EventRow(
-        topic=Topic.AUDIT,
         event_type=event_type,
         user_id=origin.actor_id or 0,
         data={**data, "at": iso(utc_now())},

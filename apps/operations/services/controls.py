@@ -10,6 +10,7 @@ from apps.accounts.selectors import account_get
 from apps.accounts.services import account_status_change, reason_check
 from apps.events.facts import Origin
 from apps.events.services import event_append
+from apps.events.types import EventType
 from apps.instruments.models import InstrumentPrice
 from apps.instruments.selectors import market_calendar
 from apps.instruments.services import halt_set
@@ -41,7 +42,7 @@ def symbol_halt(*, symbol: str, reason: str, origin: Origin) -> None:
         if book.session.stage != Stage.CLOSED:
             book.phase(Phase.HALTED)
 
-    _book_change(symbol, reason, origin, "SYMBOL_HALTED", halt)
+    _book_change(symbol, reason, origin, EventType.SYMBOL_HALTED, halt)
 
 
 def symbol_resume(*, symbol: str, reason: str, origin: Origin) -> None:
@@ -62,7 +63,7 @@ def symbol_resume(*, symbol: str, reason: str, origin: Origin) -> None:
         if book.session.stage == Stage.CONTINUOUS:
             book.phase(Phase.CONTINUOUS)
 
-    _book_change(symbol, reason, origin, "SYMBOL_RESUMED", resume)
+    _book_change(symbol, reason, origin, EventType.SYMBOL_RESUMED, resume)
 
 
 def symbol_phase(*, symbol: str, phase: Phase, reason: str, origin: Origin) -> None:
@@ -86,7 +87,7 @@ def symbol_phase(*, symbol: str, phase: Phase, reason: str, origin: Origin) -> N
             )
         book.phase(phase)
 
-    _book_change(symbol, reason, origin, "PHASE_CHANGED", change)
+    _book_change(symbol, reason, origin, EventType.PHASE_CHANGED, change)
 
 
 def symbol_mode(*, symbol: str, mode: Mode, reason: str, origin: Origin) -> None:
@@ -97,7 +98,7 @@ def symbol_mode(*, symbol: str, mode: Mode, reason: str, origin: Origin) -> None
             raise Conflict("mode_unchanged", f"{symbol} is already in mode {mode.name}.")
         book.mode(mode)
 
-    _book_change(symbol, reason, origin, "MODE_CHANGED", change)
+    _book_change(symbol, reason, origin, EventType.MODE_CHANGED, change)
 
 
 def symbol_bands(
@@ -118,7 +119,7 @@ def symbol_bands(
             raise Conflict("bands_unchanged", f"{symbol} has these price bands already.")
         book.bands(bands, BandsSource.STAFF if bands else BandsSource.NONE, at=utc_now())
 
-    _book_change(symbol, reason, origin, "BANDS_CHANGED", change)
+    _book_change(symbol, reason, origin, EventType.BANDS_CHANGED, change)
 
 
 def symbol_tier(*, symbol: str, tier: int | None, reason: str, origin: Origin) -> None:
@@ -134,7 +135,7 @@ def symbol_tier(*, symbol: str, tier: int | None, reason: str, origin: Origin) -
         if tier is None and book.session.bands_source == BandsSource.RULE:
             book.bands(None)
 
-    _book_change(symbol, reason, origin, "TIER_CHANGED", change)
+    _book_change(symbol, reason, origin, EventType.TIER_CHANGED, change)
 
 
 def _bands_check(symbol: str, lower: Decimal | None, upper: Decimal | None) -> tuple[Decimal, Decimal] | None:
@@ -155,7 +156,7 @@ def _bands_check(symbol: str, lower: Decimal | None, upper: Decimal | None) -> t
 
 
 def _book_change(
-    symbol: str, reason: str, origin: Origin, event_type: str, change: Callable[[Book, str], None]
+    symbol: str, reason: str, origin: Origin, event_type: EventType, change: Callable[[Book, str], None]
 ) -> None:
     why = reason_check(reason)
     if len(why) > REASON_LENGTH_MAX:

@@ -10,11 +10,12 @@ from django.db import connection, transaction
 from apps.accounts.locks import booking_gate_enter
 from apps.accounts.models import Account, AccountType
 from apps.accounts.services import account_open
-from apps.events.facts import SYSTEM, EventRow, Origin, Topic
+from apps.events.facts import SYSTEM, EventRow, Origin
 from apps.events.services import event_append
+from apps.events.types import EventType
 from apps.ledger.services import BalanceState, Line, balances_read, balances_write, entries_post
-from apps.positions.services import PositionState, positions_apply, positions_read
-from apps.primitives.clock import utc_now
+from apps.positions.services import PositionState, position_event, positions_apply, positions_read
+from apps.primitives.clock import iso, utc_now
 from apps.primitives.errors import Invalid, NotFound
 from apps.primitives.money import CENT, MONEY_MAX, trade_value
 
@@ -52,7 +53,7 @@ def cash_deposit(*, account_id: int, amount: Decimal, description: str, origin: 
         cursor.execute("SELECT next_id()")
         entry_id = cursor.fetchone()[0]
         entries_post(cursor, _deposit_lines(entry_id, state, bank, amount, description))
-        event_append(cursor, [_deposit_event(state, amount, description, origin)])
+        event_append(cursor, [_deposit_event(state, bank, amount, description, origin)])
         balances_write(cursor, [state])
 
 
@@ -70,10 +71,11 @@ def _deposit_lines(
     ]
 
 
-def _deposit_event(state: BalanceState, amount: Decimal, description: str, origin: Origin) -> EventRow:
+def _deposit_event(
+    state: BalanceState, bank: Account, amount: Decimal, description: str, origin: Origin
+) -> EventRow:
     return EventRow(
-        topic=Topic.ACCOUNTS,
-        event_type="CASH_DEPOSITED",
+        event_type=EventType.CASH_DEPOSITED,
         user_id=state.user_id,
         account_id=state.account_id,
         account_seq=state.event_seq_next(),
@@ -81,7 +83,10 @@ def _deposit_event(state: BalanceState, amount: Decimal, description: str, origi
             "account_id": state.account_id,
             "amount": amount,
             "cash_balance": state.cash_balance,
+            "unsettled_cash": state.unsettled_cash,
+            "contra_account_id": bank.account_id,
             "description": description,
+            "at": iso(utc_now()),
         },
         metadata=origin.metadata(),
     )
@@ -107,15 +112,15 @@ def shares_issue(
             (account_id, state.user_id, symbol, quantity, unit_cost, reason),
         )
         positions_apply(cursor, [position])
+        at = iso(utc_now())
         data = {"account_id": account_id, "symbol": symbol, "quantity": quantity, "unit_cost": unit_cost}
         event = EventRow(
-            topic=Topic.ACCOUNTS,
-            event_type="SHARES_ISSUED",
+            event_type=EventType.SHARES_ISSUED,
             user_id=state.user_id,
             account_id=account_id,
             account_seq=state.event_seq_next(),
-            data={**data, "reason": reason},
+            data={**data, "reason": reason, "at": at},
             metadata=origin.metadata(),
         )
-        event_append(cursor, [event])
+        event_append(cursor, [event, position_event(position, at, origin.metadata())])
         balances_write(cursor, [state])

@@ -89,14 +89,16 @@ BOOK_CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "I2.positions",
-        "every position is what was issued to the account, plus bought, less sold",
+        "every position is what was issued to the account, plus bought, less sold, but for busted trades",
         """
         SELECT account_id, symbol, coalesce(p.quantity, 0) AS position_quantity,
                coalesce(m.quantity, 0) AS moved_quantity
         FROM (SELECT account_id, symbol, sum(quantity) AS quantity FROM (
                   SELECT account_id, symbol, quantity FROM share_issues
                   UNION ALL SELECT buyer_account_id, symbol, quantity FROM trades
-                  UNION ALL SELECT seller_account_id, symbol, -quantity FROM trades) AS moves
+                  WHERE settlement_status <> 'BUSTED'
+                  UNION ALL SELECT seller_account_id, symbol, -quantity FROM trades
+                  WHERE settlement_status <> 'BUSTED') AS moves
               GROUP BY account_id, symbol) AS m
         FULL JOIN (SELECT account_id, symbol, quantity FROM positions) AS p USING (account_id, symbol)
         WHERE coalesce(p.quantity, 0) <> coalesce(m.quantity, 0)

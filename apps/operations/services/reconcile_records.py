@@ -59,14 +59,47 @@ RECORD_CHECKS: tuple[Check, ...] = (
         "I7.events",
         "every trade has exactly two TRADE_EXECUTED events, one a side",
         """
+        WITH kept AS (
+            SELECT greatest(%(low)s, coalesce(max(high), 0)) AS low FROM event_archives)
         SELECT trade_id, e.events, e.sides
-        FROM (SELECT trade_id FROM trades WHERE trade_id >= %(low)s) AS t FULL JOIN (
+        FROM (SELECT trade_id FROM trades WHERE trade_id >= (SELECT low FROM kept)) AS t FULL JOIN (
             SELECT (data ->> 'trade_id')::bigint AS trade_id, count(*) AS events,
                    count(DISTINCT data ->> 'side') AS sides
             FROM events WHERE topic = 'trades-events' AND event_type = 'TRADE_EXECUTED'
-              AND id >= %(edge)s AND (data ->> 'trade_id')::bigint >= %(low)s
+              AND id >= %(edge)s AND (data ->> 'trade_id')::bigint >= (SELECT low FROM kept)
             GROUP BY 1) AS e USING (trade_id)
         WHERE t.trade_id IS NULL OR e.events IS DISTINCT FROM 2 OR e.sides <> 2
+        """,
+        Reads.WINDOW,
+    ),
+    Check(
+        "I7.busts",
+        "exactly the busted trades have two lines that take their value back, and one event a side",
+        """
+        WITH kept AS (
+            SELECT greatest(%(low)s, coalesce(max(high), 0)) AS low FROM event_archives)
+        SELECT trade_id, t.settlement_status, t.trade_value, l.lines, l.returned, l.taken, e.events, e.sides
+        FROM (SELECT * FROM trades WHERE trade_id >= %(low)s AND settlement_status = 'BUSTED') AS t
+        FULL JOIN (
+            SELECT reference_id AS trade_id, count(*) AS lines,
+                   sum(amount) FILTER (WHERE amount > 0) AS returned,
+                   sum(amount) FILTER (WHERE amount < 0) AS taken,
+                   max(account_id) FILTER (WHERE amount > 0) AS buyer_account_id,
+                   max(account_id) FILTER (WHERE amount < 0) AS seller_account_id
+            FROM transactions WHERE transaction_type = 'TRADE_BUST'
+              AND reference_id >= %(low)s AND transaction_id >= %(edge)s
+            GROUP BY reference_id) AS l USING (trade_id)
+        FULL JOIN (
+            SELECT (data ->> 'trade_id')::bigint AS trade_id, count(*) AS events,
+                   count(DISTINCT data ->> 'side') AS sides
+            FROM events WHERE topic = 'trades-events' AND event_type = 'TRADE_BUSTED'
+              AND id >= %(edge)s AND (data ->> 'trade_id')::bigint >= (SELECT low FROM kept)
+            GROUP BY 1) AS e USING (trade_id)
+        WHERE t.trade_id IS NULL OR l.lines IS DISTINCT FROM 2
+           OR (t.trade_value > 0 AND (
+               l.returned IS DISTINCT FROM t.trade_value OR l.taken IS DISTINCT FROM -t.trade_value
+               OR l.buyer_account_id <> t.buyer_account_id OR l.seller_account_id <> t.seller_account_id))
+           OR (trade_id >= (SELECT low FROM kept) AND (e.events IS DISTINCT FROM 2 OR e.sides <> 2))
         """,
         Reads.WINDOW,
     ),

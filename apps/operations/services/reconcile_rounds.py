@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 from django.db import connections, transaction
 
-from apps.events.facts import EventRow, Topic
+from apps.events.facts import EventRow
 from apps.events.services import event_append
+from apps.events.types import EventType
 from apps.operations.locks import ACT_LOCK_CLASS
 from apps.operations.models import CheckScope, CheckStatus, ReconcileResult
 from apps.operations.services.reconcile import (
@@ -160,7 +161,7 @@ def _change_tell(scope: CheckScope, result: Result, status: CheckStatus, broken:
     logger.log(level, "%s (%s) is %s: %s %s", result.name, scope, status, result.title, shown)
     data = {"check": result.name, "scope": scope, "status": status, "broken": broken[:3]}
     with connections["default"].cursor() as cursor:
-        event_append(cursor, [EventRow(Topic.RISK, "RECONCILE_CHANGED", 0, data)])
+        event_append(cursor, [EventRow(EventType.RECONCILE_CHANGED, 0, data)])
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from apps.events.facts import EventRow, Topic
+from apps.events.facts import EventRow
 from apps.events.services import event_append
+from apps.events.types import EventType
 from apps.instruments.calendar import MarketCalendar, Session
 from apps.instruments.models import Instrument, InstrumentStatus
 from apps.instruments.selectors import market_calendar
@@ -208,16 +209,15 @@ def _book_turn(book: Book, turn: Turn) -> None:
 
 
 _TURN_EVENTS = {
-    Stage.CLOSED: ("MARKET_CLOSED", "MARKET_CLOSE"),
-    Stage.OPENING_AUCTION: ("MARKET_OPENING", "OPENING_AUCTION"),
-    Stage.CONTINUOUS: ("MARKET_OPENED", "MARKET_OPEN"),
+    Stage.CLOSED: (EventType.MARKET_CLOSED, "MARKET_CLOSE"),
+    Stage.OPENING_AUCTION: (EventType.MARKET_OPENING, "OPENING_AUCTION"),
+    Stage.CONTINUOUS: (EventType.MARKET_OPENED, "MARKET_OPEN"),
 }
 
 
 def _turn_event(turn: Turn, symbols: list[str]) -> EventRow:
     event_type, reason = _TURN_EVENTS[turn.stage]
     return EventRow(
-        topic=Topic.AUDIT,
         event_type=event_type,
         user_id=0,
         data={

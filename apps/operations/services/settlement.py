@@ -1,5 +1,6 @@
 """Settlement: on its date, what an account's trades moved stops being unsettled, once and for all."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -8,9 +9,11 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from apps.events.facts import EventRow, Topic
+from apps.events.facts import EventRow
 from apps.events.services import event_append
+from apps.events.types import EventType
 from apps.ledger.services import BalanceState, VersionMismatch, balances_read, balances_write
+from apps.operations.locks import settlement_run_shared
 from apps.operations.services.funding import balance_transaction
 from apps.primitives.clock import iso, utc_now
 from apps.primitives.ids import id_floor
@@ -54,6 +57,12 @@ SELECT trade_id FROM trades WHERE settl_date = %(date)s AND settlement_status = 
   AND trade_id >= %(low)s AND trade_id < %(high)s ORDER BY trade_id
 """
 
+_SETTLE_SQL = """
+UPDATE trades SET settlement_status = 'SETTLED', settled_at = clock_timestamp()
+WHERE trade_id = ANY(%s) AND settlement_status = 'PENDING'
+RETURNING trade_id, buyer_account_id, buyer_id, seller_account_id, seller_id
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Total:
@@ -84,8 +93,9 @@ def settlement_run(on_date: date, report: Report = lambda line: None) -> Settled
         due = [row[0] for row in cursor.fetchall()]
     done = Settled()
     for settl_date in due:
-        accounts = _cash_settle(settl_date)
-        trades, complete = _trades_settle(settl_date)
+        with settlement_run_shared(settl_date):
+            accounts = _cash_settle(settl_date)
+            trades, complete = _trades_settle(settl_date)
         done.accounts += accounts
         done.trades += trades
         done.late_dates += not complete
@@ -152,8 +162,7 @@ def _account_step(cursor: Any, settl_date: date, account_id: int, total: Total) 
 
 def _settled_event(state: BalanceState, settl_date: date, amount: Decimal, count: int) -> EventRow:
     return EventRow(
-        topic=Topic.ACCOUNTS,
-        event_type="CASH_SETTLED",
+        event_type=EventType.CASH_SETTLED,
         user_id=state.user_id,
         account_id=state.account_id,
         account_seq=state.event_seq_next(),
@@ -196,10 +205,28 @@ def _trades_settle(settl_date: date) -> tuple[int, bool]:
     marked = 0
     for batch in _batches(ids):
         with transaction.atomic(durable=True), connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE trades SET settlement_status = 'SETTLED', settled_at = clock_timestamp() "
-                "WHERE trade_id = ANY(%s) AND settlement_status = 'PENDING'",
-                (batch,),
-            )
-            marked += cursor.rowcount
+            marked += _batch_settle(cursor, settl_date, batch)
     return marked, True
+
+
+def _batch_settle(cursor: Any, settl_date: date, trade_ids: list[int]) -> int:
+    """Mark trades settled and tell each party of its own, in one event; returns how many were not yet."""
+    cursor.execute(_SETTLE_SQL, (trade_ids,))
+    at, rows = iso(utc_now()), cursor.fetchall()
+    settled: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for trade_id, *parties in rows:
+        for party in {tuple(parties[:2]), tuple(parties[2:])}:
+            settled[party].append(str(trade_id))
+    event_append(
+        cursor,
+        [
+            EventRow(
+                EventType.TRADES_SETTLED,
+                user_id,
+                {"account_id": account_id, "settl_date": settl_date, "trade_ids": sorted(ids), "at": at},
+                account_id,
+            )
+            for (account_id, user_id), ids in sorted(settled.items())
+        ],
+    )
+    return len(rows)

@@ -5,8 +5,9 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from apps.events.facts import EventRow, Origin, Topic
+from apps.events.facts import EventRow, Origin
 from apps.events.services import event_append
+from apps.events.types import EventType
 from apps.instruments.selectors import instrument_id_of
 from apps.matching.messages import NOT_FOR_ENGINE, Command
 from apps.matching.services import command_append, matching_wake
@@ -52,7 +53,7 @@ def order_cancel(account_id: int, order_id: int, origin: Origin) -> OrderView:
         targets = [view, *replacement_queued_of(view)]
         command_append(cursor, view.matching_partition, [_cancel_command(target) for target in targets])
         data = {"order_id": str(order_id), "account_id": account_id, "symbol": view.symbol}
-        event_append(cursor, [_event("ORDER_CANCEL_REQUESTED", view, data, origin)])
+        event_append(cursor, [_event(EventType.ORDER_CANCEL_REQUESTED, view, data, origin)])
     matching_wake(view.matching_partition)
     return replace(view, status=PENDING_CANCEL)
 
@@ -90,12 +91,12 @@ def _replacement_write(row: Order, asked: Replacement, origin: Origin) -> int:
     rows.key_add(row.account_id, asked.client_order_id, new_id, asked.request_hash())
     rows.hold_add(facts, new_id, plan.open_quantity, plan.extra, group_id=row.group_id)
     rows.command_add(row.matching_partition, _replace_command(row, asked, plan.terms, facts))
-    rows.event_add(_replace_event(row, asked, new_id, origin))
+    rows.event_add(_replace_event(row, asked, new_id, plan.extra, origin))
     entry_write(row.account_id, facts, plan.extra, rows, plan.held)
     return new_id
 
 
-def _replace_event(row: Order, asked: Replacement, new_id: int, origin: Origin) -> EventRow:
+def _replace_event(row: Order, asked: Replacement, new_id: int, extra: Hold, origin: Origin) -> EventRow:
     data = {
         "order_id": str(row.order_id),
         "replacement_id": str(new_id),
@@ -108,8 +109,10 @@ def _replace_event(row: Order, asked: Replacement, new_id: int, origin: Origin) 
         "trail_percent": asked.trail_percent,
         "time_in_force": asked.time_in_force.value,
         "client_order_id": asked.client_order_id,
+        "held_cash": extra.cash,
+        "held_shares": extra.shares,
     }
-    return _event("ORDER_REPLACE_REQUESTED", row, data, origin)
+    return _event(EventType.ORDER_REPLACE_REQUESTED, row, data, origin)
 
 
 def _replace_command(row: Order, asked: Replacement, terms: Hold, facts: EntryFacts) -> Command:
@@ -145,9 +148,8 @@ def _cancel_command(row: OrderView) -> Command:
     )
 
 
-def _event(event_type: str, row: Order | OrderView, data: dict[str, Any], origin: Origin) -> EventRow:
+def _event(event_type: EventType, row: Order | OrderView, data: dict[str, Any], origin: Origin) -> EventRow:
     return EventRow(
-        topic=Topic.ORDERS,
         event_type=event_type,
         user_id=row.user_id,
         account_id=row.account_id,

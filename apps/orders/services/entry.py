@@ -1,12 +1,14 @@
 """Order entry: one short READ COMMITTED transaction that holds the money and makes the order durable."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection
 
 from apps.accounts.selectors import account_get
-from apps.events.facts import EventRow, Origin, Topic
+from apps.events.facts import EventRow, Origin
 from apps.events.services import event_append
+from apps.events.types import EventType
 from apps.matching.messages import Command
 from apps.matching.services import matching_wake
 from apps.orders.engine_terms import flags_of, stop_units, trail_units
@@ -138,9 +140,9 @@ def _command(order: PlannedOrder, facts: EntryFacts) -> Command:
 
 
 def _placed_event(order: PlannedOrder, facts: EntryFacts, origin: Origin) -> EventRow:
+    hold = order.hold
     return EventRow(
-        topic=Topic.ORDERS,
-        event_type="ORDER_PLACED",
+        event_type=EventType.ORDER_PLACED,
         user_id=facts.row.user_id,
         account_id=facts.row.account_id,
         data={
@@ -151,15 +153,22 @@ def _placed_event(order: PlannedOrder, facts: EntryFacts, origin: Origin) -> Eve
             "order_type": order.order_type,
             "time_in_force": order.time_in_force,
             "price": order.price,
+            "collar_price": order.collar_price,
             "stop_price": order.terms.stop_price,
             "trail_amount": order.trail_amount,
             "trail_percent": order.trail_percent,
+            "high_water_mark": order.terms.mark,
             "quantity": order.quantity,
+            "hold_price": hold.hold_price if hold else Decimal(0),
+            "held_cash": hold.cash if hold else Decimal(0),
+            "held_shares": hold.shares if hold else 0,
             "client_order_id": order.client_order_id,
             "status": order.status,
             "order_class": order.order_class,
             "group_id": str(order.group_id) if order.group_id else None,
             "leg": order.leg,
+            "created_at": iso(facts.row.now),
+            "expires_at": order.expires_at and iso(order.expires_at),
         },
         metadata=origin.metadata(),
     )
@@ -207,8 +216,7 @@ def refusal_append(account_id: int, refusal: BrokerageError, asked: dict[str, An
     """Append the risk event of a refusal at entry; the refused order itself leaves no row."""
     user_id = account_get(account_id).user_id
     row = EventRow(
-        topic=Topic.RISK,
-        event_type="ORDER_REFUSED",
+        event_type=EventType.ORDER_REFUSED,
         user_id=user_id,
         account_id=account_id,
         data={"reason": refusal.reason, "message": refusal.message, "at": iso(utc_now()), **asked},

@@ -206,7 +206,7 @@ class EntryRows:
         """Append a fact, which has no place in an account's sequence yet."""
         self.events.append(
             {
-                "topic": event.topic,
+                "topic": event.event_type.topic,
                 "event_type": event.event_type,
                 "user_id": event.user_id,
                 "account_id": event.account_id,

@@ -7,17 +7,25 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from apps.events.facts import EventRow, Topic
+from apps.events.facts import EventRow
 from apps.events.services import EventStream, event_append
+from apps.events.types import EventType
 from apps.instruments.selectors import market_session, settlement_date
 from apps.instruments.services import LastPrice, last_prices_write
-from apps.ledger.services import BalanceState, Line, balances_read, balances_write, entries_post
+from apps.ledger.services import (
+    BalanceState,
+    Line,
+    balance_event,
+    balances_read,
+    balances_write,
+    entries_post,
+)
 from apps.matching.codes import ExecType
 from apps.matching.messages import Batch, Command, TapeTrade, priority_of
 from apps.matching.services import command_append
-from apps.orders.executions import OrderState
+from apps.orders.executions import OrderState, number_json
 from apps.orders.services.batches import holds_write, orders_accept, orders_read, orders_write
-from apps.positions.services import PositionState, positions_apply, positions_read
+from apps.positions.services import PositionState, position_event, positions_apply, positions_read
 from apps.primitives.clock import iso
 from apps.primitives.failpoints import failpoint
 from apps.primitives.literals import copy_write
@@ -92,6 +100,8 @@ class Books:
     events: EventStream = field(default_factory=EventStream)
     told: set[int] = field(default_factory=set)
     """Accounts whose stream of events has moved."""
+    quiet: dict[int, OrderState] = field(default_factory=dict)
+    """Orders that the market's working has changed since anybody was told of them."""
     volumes: dict[str, int] = field(default_factory=dict)
     prices: dict[str, list[Decimal]] = field(default_factory=dict)
     tape: list[TapeTrade] = field(default_factory=list)
@@ -118,14 +128,25 @@ class Books:
         assert order.group_id is not None, f"order {order.order_id} is in no group"
         return self.groups.setdefault(order.group_id, GroupNotes())
 
-    def tell(self, order: OrderState, event_type: str, more: str = "", **words: str) -> None:
+    def tell(self, order: OrderState, event_type: EventType, more: str = "", **words: str) -> None:
         """Append one event of an order to its account's stream; ``more`` is JSON that ends in a comma."""
         for name, word in words.items():
             more += f'"{name}":"{word}",'
         data = f'{{{more}"order":{order.facts_json()},"at":"{self.at}"}}'
         seq = self.balances[order.account_id].event_seq_next()
         self.told.add(order.account_id)
-        self.events.append(EventRow(Topic.ORDERS, event_type, order.user_id, data, order.account_id, seq))
+        self.quiet.pop(order.order_id, None)
+        self.events.append(EventRow(event_type, order.user_id, data, order.account_id, seq))
+
+    def quiet_tell(self) -> None:
+        """Append how orders stand that changed unasked: for the record, outside their account's stream."""
+        for order in self.quiet.values():
+            data = (
+                f'{{"reserved":{order.reserved},"trigger_price":{number_json(order.trigger_price)},'
+                f'"order":{order.facts_json()},"at":"{self.at}"}}'
+            )
+            self.events.append(EventRow(EventType.ORDER_UPDATED, order.user_id, data, order.account_id))
+        self.quiet.clear()
 
     def orders_add(self, cursor: Any, order_ids: Iterable[int]) -> None:
         """Read orders that the batch turns out to concern, with their accounts."""
@@ -199,27 +220,15 @@ def _last_prices(books: Books) -> list[LastPrice]:
     ]
 
 
-def _balance_tell(books: Books, state: BalanceState) -> EventRow:
-    return EventRow(
-        topic=Topic.ACCOUNTS,
-        event_type="BALANCE_CHANGED",
-        user_id=state.user_id,
-        account_id=state.account_id,
-        account_seq=state.event_seq_next(),
-        data={
-            "account_id": state.account_id,
-            "cash_balance": state.cash_balance,
-            "unsettled_cash": state.unsettled_cash,
-            "at": books.at,
-        },
-    )
-
-
 def books_write(cursor: Any, books: Books) -> None:
     """Write everything the batch changed, and queue the commands that follow from it."""
     traded = {line.account_id for line in books.lines}
     for account_id in sorted(traded):
-        books.events.append(_balance_tell(books, books.balances[account_id]))
+        books.events.append(balance_event(books.balances[account_id], books.at))
+    positions = [books.positions[key] for key in sorted(books.positions)]
+    for position in positions:
+        books.events.append(position_event(position, books.at))
+    books.quiet_tell()
     touched = list(books.touched.values())
     if books.trades:
         copy_write(cursor, TRADES_SQL, books.trades)
@@ -228,7 +237,7 @@ def books_write(cursor: Any, books: Books) -> None:
     failpoint("booking.mid_write")
     entries_post(cursor, books.lines)
     balances_write(cursor, [books.balances[account_id] for account_id in books.told | traded])
-    positions_apply(cursor, [books.positions[key] for key in sorted(books.positions)])
+    positions_apply(cursor, positions)
     last_prices_write(cursor, _last_prices(books))
     event_append(cursor, books.events.rows)
     if books.commands:

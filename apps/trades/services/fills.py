@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from apps.events.facts import EventRow, Topic, json_text
+from apps.events.facts import EventRow, json_text
+from apps.events.types import EventType
 from apps.matching.messages import TapeTrade
 from apps.orders.executions import OrderState
 from apps.primitives.fix import Leg, OrdStatus
@@ -80,7 +81,7 @@ def _fill_tell(books: Books, order: OrderState, execution: str) -> None:
     held = books.position(order).quantity
     books.tell(
         order,
-        "ORDER_FILLED" if full else "ORDER_PARTIALLY_FILLED",
+        EventType.ORDER_FILLED if full else EventType.ORDER_PARTIALLY_FILLED,
         f'"execution":{{{execution},"position_quantity":{held}}},',
     )
 
@@ -102,4 +103,4 @@ def _trade_tell(
             f'"quantity":{quantity},"trade_value":{value:f},"executed_at":"{books.at}",'
             f'"settl_date":"{settl_date}"}}'
         )
-        books.events.append(EventRow(Topic.TRADES, "TRADE_EXECUTED", order.user_id, data, order.account_id))
+        books.events.append(EventRow(EventType.TRADE_EXECUTED, order.user_id, data, order.account_id))

@@ -5,6 +5,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
+from apps.events.types import EventType
 from apps.matching.messages import Command
 from apps.orders.engine_terms import flags_of, stop_units
 from apps.orders.executions import OrderState
@@ -125,11 +126,12 @@ def command_new(books: Books, order: OrderState, order_type: str | None = None) 
 
 def _resize(books: Books, order: OrderState, act: Act, legs: Legs) -> None:
     order.quantity = act.quantity
-    books.tell(order, "ORDER_RESIZED")
+    books.tell(order, EventType.ORDER_RESIZED)
 
 
 def _reserve(books: Books, order: OrderState, act: Act, legs: Legs) -> None:
     order.reserved = act.quantity
+    books.quiet[order.order_id] = order
 
 
 def _life_follow(order: OrderState, legs: Legs, leader: Leg) -> None:
@@ -141,22 +143,25 @@ def _life_follow(order: OrderState, legs: Legs, leader: Leg) -> None:
 def _release(books: Books, order: OrderState, act: Act, legs: Legs) -> None:
     _life_follow(order, legs, Leg.ENTRY)
     order.release()
+    books.quiet[order.order_id] = order
     command_new(books, order)
 
 
 def _arm(books: Books, order: OrderState, act: Act, legs: Legs) -> None:
     _life_follow(order, legs, Leg.ENTRY)
     order.trigger_price = order.stop_price
+    books.quiet[order.order_id] = order
 
 
 def _trigger(books: Books, order: OrderState, act: Act, legs: Legs) -> None:
     order.triggered_at, order.trigger_price = books.batch.transact_time, None
-    books.tell(order, "ORDER_TRIGGERED")
+    books.tell(order, EventType.ORDER_TRIGGERED)
 
 
 def _fire(books: Books, order: OrderState, act: Act, legs: Legs) -> None:
     _life_follow(order, legs, Leg.TAKE_PROFIT)
     order.release()
+    books.quiet[order.order_id] = order
     command_new(books, order, OrderType.MARKET if order.price is None else OrderType.LIMIT)
 
 
@@ -166,7 +171,7 @@ def _withdraw(books: Books, order: OrderState, act: Act, legs: Legs) -> None:
 
 def _end(books: Books, order: OrderState, act: Act, legs: Legs) -> None:
     order.end(OrdStatus.CANCELLED, act.reason.name)
-    books.tell(order, "ORDER_CANCELLED")
+    books.tell(order, EventType.ORDER_CANCELLED)
 
 
 _DO: dict[ActKind, Callable[[Books, OrderState, Act, Legs], None]] = {

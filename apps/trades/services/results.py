@@ -4,11 +4,12 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
+from apps.events.types import EventType
 from apps.instruments.selectors import market_session
 from apps.matching.codes import ExecType, Reason
 from apps.matching.messages import Command, priority_of
 from apps.orders.engine_terms import terms_read
-from apps.orders.executions import OrderState
+from apps.orders.executions import OrderState, number_json
 from apps.orders.groups import Withdrawal
 from apps.orders.services.plan import expiry
 from apps.primitives.fix import Leg, OrderClass, OrderType, OrdStatus, Side, TimeInForce
@@ -27,24 +28,25 @@ def result_apply(books: Books, event: ExecEvent) -> None:
 
 def _accepted_apply(books: Books, event: ExecEvent) -> None:
     if event.order_id in books.accepted:
-        books.tell(books.orders[event.order_id], "ORDER_ACCEPTED")
+        books.tell(books.orders[event.order_id], EventType.ORDER_ACCEPTED)
         return
     order = books.order(event.order_id)
     order.accept(priority_of(event.seq, event.n))
     if order.leg == Leg.TAKE_PROFIT and order.order_class == OrderClass.OCO:
         books.group(order).watch_from = len(books.prices.get(order.symbol, ()))
-    books.tell(order, "ORDER_ACCEPTED")
+    books.tell(order, EventType.ORDER_ACCEPTED)
 
 
 def _triggered_apply(books: Books, event: ExecEvent) -> None:
     order = books.order(event.order_id)
     order.trigger(books.batch.transact_time, priority_of(event.seq, event.n))
-    books.tell(order, "ORDER_TRIGGERED")
+    books.tell(order, EventType.ORDER_TRIGGERED)
 
 
 def _trailed_apply(books: Books, event: ExecEvent) -> None:
-    """Move a trailing stop; nobody is told, since the trade that moved it is an event."""
+    """Move a trailing stop: of all its moves in a batch the last is on record, and its owner sees none."""
     order = books.order(event.order_id)
+    books.quiet[order.order_id] = order
     order.trail(units_to_price(event.price), units_to_price(event.quantity), priority_of(event.seq, event.n))
 
 
@@ -56,7 +58,7 @@ def _cancelled_apply(books: Books, event: ExecEvent) -> None:
     elif command.kind == "CANCEL" and order.group_id is not None:
         books.group(order).by_owner = True
     order.end(OrdStatus.CANCELLED, reason)
-    books.tell(order, "ORDER_CANCELLED")
+    books.tell(order, EventType.ORDER_CANCELLED)
 
 
 def _expired_apply(books: Books, event: ExecEvent) -> None:
@@ -64,7 +66,7 @@ def _expired_apply(books: Books, event: ExecEvent) -> None:
     if order.group_id is not None:
         books.group(order).by_owner = True
     order.end(OrdStatus.EXPIRED, "TIME_IN_FORCE")
-    books.tell(order, "ORDER_EXPIRED")
+    books.tell(order, EventType.ORDER_EXPIRED)
 
 
 def _replaced_apply(books: Books, event: ExecEvent) -> None:
@@ -74,7 +76,7 @@ def _replaced_apply(books: Books, event: ExecEvent) -> None:
     kept = event.leaves_qty < old.leaves_quantity and _place(new) == _place(old)
     new.accept(old.priority if kept else priority_of(event.seq, event.n))
     _replacement_book(books, old, new)
-    books.tell(new, "ORDER_ACCEPTED")
+    books.tell(new, EventType.ORDER_ACCEPTED, _birth(new))
 
 
 def _place(order: OrderState) -> tuple[object, ...]:
@@ -93,7 +95,12 @@ def _replacement_book(books: Books, old: OrderState, new: OrderState) -> None:
     old.replaced_by = new.order_id
     old.end(OrdStatus.REPLACED)
     books.order_add(new)
-    books.tell(old, "ORDER_REPLACED", replacement_id=str(new.order_id))
+    books.tell(old, EventType.ORDER_REPLACED, replacement_id=str(new.order_id))
+
+
+def _birth(order: OrderState) -> str:
+    """Return what only the first event of an order tells of it, as ``tell`` takes it."""
+    return f'"collar_price":{number_json(order.collar_price)},"hold_price":{order.hold_price:f},'
 
 
 def _replacement(command: Command, old: OrderState, quantity: int) -> OrderState:
@@ -166,7 +173,7 @@ def _rejected_apply(books: Books, event: ExecEvent) -> None:
     elif command.kind == "REPLACE":
         _replace_refuse(books, command, target, reason)
     elif command.kind == "CANCEL" and not command.argument:
-        books.tell(target, "ORDER_CANCEL_REJECTED", reason=reason.name)
+        books.tell(target, EventType.ORDER_CANCEL_REJECTED, reason=reason.name)
 
 
 def _quarantined_apply(books: Books, command: Command) -> None:
@@ -175,14 +182,14 @@ def _quarantined_apply(books: Books, command: Command) -> None:
     if command.kind == "NEW":
         order = books.order(command.order_id)
         order.end(OrdStatus.REJECTED, reason)
-        books.tell(order, "ORDER_REJECTED", reason=reason)
+        books.tell(order, EventType.ORDER_REJECTED, reason=reason)
     elif target := books.orders.get(command.orig_order_id):
         if command.kind == "REPLACE":
             books.released_ids.append(command.order_id)
             more = {"reason": reason, "replacement_id": str(command.order_id)}
-            books.tell(target, "ORDER_REPLACE_REJECTED", **more)
+            books.tell(target, EventType.ORDER_REPLACE_REJECTED, **more)
         elif command.kind == "CANCEL" and not command.argument:
-            books.tell(target, "ORDER_CANCEL_REJECTED", reason=reason)
+            books.tell(target, EventType.ORDER_CANCEL_REJECTED, reason=reason)
 
 
 def _kept_follow(books: Books, command: Command) -> None:
@@ -197,28 +204,29 @@ def _refused_apply(books: Books, order: OrderState, reason: Reason) -> None:
     fired = order.leg == Leg.STOP_LOSS and order.triggered_at is not None
     if fired and order.order_type == OrderType.STOP and reason is Reason.NOT_CONTINUOUS:
         order.triggered_at = None
+        books.quiet[order.order_id] = order
         command_new(books, order)
         return
     order.end(OrdStatus.REJECTED, reason.name)
-    books.tell(order, "ORDER_REJECTED", reason=reason.name)
+    books.tell(order, EventType.ORDER_REJECTED, reason=reason.name)
 
 
 def _replace_refuse(books: Books, command: Command, target: OrderState, reason: Reason) -> None:
     books.released_ids.append(command.order_id)
     more = {"reason": reason.name, "replacement_id": str(command.order_id)}
-    books.tell(target, "ORDER_REPLACE_REJECTED", **more)
+    books.tell(target, EventType.ORDER_REPLACE_REJECTED, **more)
 
 
 def _held_cancel(books: Books, command: Command, order: OrderState) -> None:
     """Cancel a leg that the engine does not know, because it waits here."""
     books.group(order).by_owner = True
     order.end(OrdStatus.CANCELLED, Reason.REQUESTED.name)
-    books.tell(order, "ORDER_CANCELLED")
+    books.tell(order, EventType.ORDER_CANCELLED)
 
 
 def _held_expire(books: Books, command: Command, order: OrderState) -> None:
     order.end(OrdStatus.EXPIRED, "TIME_IN_FORCE")
-    books.tell(order, "ORDER_EXPIRED")
+    books.tell(order, EventType.ORDER_EXPIRED)
 
 
 def _held_replace(books: Books, command: Command, old: OrderState) -> None:
@@ -233,7 +241,8 @@ def _held_replace(books: Books, command: Command, old: OrderState) -> None:
         new.trigger_price = new.stop_price
         books.group(old).watch_from = len(books.prices.get(old.symbol, ()))
     _replacement_book(books, old, new)
-    books.tell(new, "ORDER_HELD")
+    waits = f'"reserved":{new.reserved},"trigger_price":{number_json(new.trigger_price)},'
+    books.tell(new, EventType.ORDER_HELD, _birth(new) + waits)
 
 
 _HELD: dict[str, Callable[[Books, Command, OrderState], None]] = {

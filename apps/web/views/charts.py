@@ -127,7 +127,7 @@ def marks(request: HttpRequest, account: AccountView, symbol: str) -> HttpRespon
             "fills": [
                 {"side": row.side, "t": wall_seconds(row.executed_at), "quantity": row.quantity}
                 for row in done
-                if row.symbol == symbol
+                if row.symbol == symbol and row.settlement_status != "BUSTED"
             ],
         }
     )

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from apps.accounts.selectors import AccountView
 from apps.events.facts import Origin
+from apps.events.origins import request_origin
 from apps.instruments.selectors import InstrumentView, instrument_get
 from apps.orders.intents import OrderIntent, ReplaceIntent
 from apps.orders.selectors import OrderView, account_summary, order_get, order_get_by_client_id
@@ -17,7 +18,7 @@ from apps.orders.services.entry import order_submit
 from apps.orders.services.preview import order_preview
 from apps.primitives.errors import BrokerageError, Conflict, Invalid, NotFound
 from apps.primitives.ids import ID_MAX, Kind, public_id_decode
-from apps.web.doors import error_json, error_text, origin_of, trader_required
+from apps.web.doors import error_json, error_text, trader_required
 from apps.web.forms import (
     TIMES_IN_FORCE,
     changes_read,
@@ -109,7 +110,7 @@ def send(request: HttpRequest, account: AccountView) -> HttpResponse:
     """Send the reviewed order; the same review sent twice is still one order."""
     try:
         ticket = ticket_read(request.POST, _instrument(request).symbol)
-        order = _sent_once(intent_of(ticket, account.account_id), origin_of(request, account))
+        order = _sent_once(intent_of(ticket, account.account_id), request_origin(request))
     except BrokerageError as error:
         return error_json(error)
     return JsonResponse(_order_json(order), status=201)
@@ -157,7 +158,7 @@ def cancel(request: HttpRequest, account: AccountView, public: uuid.UUID) -> Htt
     """Ask for one order to be cancelled; the end of it arrives as an event."""
     try:
         order = _own_order(account, public)
-        order_cancel(account.account_id, order.order_id, origin_of(request, account))
+        order_cancel(account.account_id, order.order_id, request_origin(request))
     except BrokerageError as error:
         return error_json(error)
     return JsonResponse({"cancelling": str(public)}, status=202)
@@ -197,7 +198,7 @@ def replace(request: HttpRequest, account: AccountView, public: uuid.UUID) -> Ht
             time_in_force=None,
             client_order_id=client_order_id_mint(),
         )
-        replaced = order_replace(asked, origin_of(request, account))
+        replaced = order_replace(asked, request_origin(request))
     except BrokerageError as error:
         return error_json(error)
     return JsonResponse(_order_json(replaced), status=202)

@@ -2,10 +2,18 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.db import connection
 
+from apps.events.anchors import anchors_restart
+from apps.events.facts import EventRow
+from apps.events.relay import Relay
+from apps.events.services import event_append
+from apps.events.types import EventType
 from apps.orders.services.view import view_forget
-from brokerage.wiring import relay_groups
+from apps.primitives.clock import iso, utc_now
+from brokerage.wiring import relay_groups, relay_kafka
 
 
 class Command(BaseCommand):
@@ -17,6 +25,23 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         # Its marker names transactions of the former server; the relay rebuilds what has none.
         view_forget()
-        for relay in relay_groups():
+        kafka = relay_kafka()
+        for relay in (*relay_groups(), *([kafka] if kafka else [])):
+            self._rebase_tell(relay)
             relay.rebase()
             self.stdout.write(f"{relay.name}: epoch {relay.position.stream_epoch}")
+        if anchors_restart(settings.AUDIT_ANCHOR_DIR):
+            self.stdout.write("The anchors knew blocks that are not here any more: they begin a new start.")
+
+    def _rebase_tell(self, relay: Relay) -> None:
+        """Put the act on record before it is done: a sink may get its last events again from here on."""
+        before = relay.position
+        data = {
+            "sink": relay.name,
+            "stream_epoch": before.stream_epoch,
+            "xact_id": before.xact_id,
+            "event_id": str(before.event_id),
+            "at": iso(utc_now()),
+        }
+        with connection.cursor() as cursor:
+            event_append(cursor, [EventRow(EventType.RELAY_REBASED, 0, data)])

@@ -46,6 +46,10 @@ def celery_settings(env: Environment) -> dict[str, Any]:
                 "task": "operations.reconcile_night",
                 "schedule": crontab(hour=7, minute=10),
             },
+            "audit-night": {
+                "task": "audit.verify_night",
+                "schedule": crontab(hour=3, minute=40),
+            },
             "orders-view-renew": {
                 "task": "operations.orders_view_renew",
                 "schedule": crontab(hour="*/8", minute=40),

@@ -18,7 +18,8 @@ def log_settings(env: Environment) -> dict[str, Any]:
             "root": {"handlers": ["stderr"], "level": "INFO"},
             "loggers": {
                 "django.request": {"level": "ERROR"},
-                "kafka": {"level": "WARNING"},
+                # While no broker answers the client says so many times a second; the relay says it once.
+                "kafka": {"level": "CRITICAL"},
                 # Beat's upkeep comes every few seconds: its failures are news, its successes are not.
                 "celery.beat": {"level": "WARNING"},
                 "celery.worker.strategy": {"level": "WARNING"},

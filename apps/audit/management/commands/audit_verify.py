@@ -1,0 +1,126 @@
+"""``manage.py audit_verify``: prove that the audit log is what was sealed, or name what is not."""
+
+import sys
+from argparse import ArgumentTypeError
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+import psycopg
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from apps.audit.services.verification import (
+    PROCESSES_MAX,
+    Verdict,
+    audit_verify,
+    events_estimate,
+    processes_default,
+    stretch_of,
+)
+from apps.primitives.clock import utc_now
+from apps.primitives.errors import BrokerageError
+from apps.primitives.ids import id_time
+
+FOUND, UNABLE = 1, 2
+SHOWN_MAX = 20
+
+
+def day_argument(text: str) -> date:
+    """Return the UTC day that a text such as 2026-01-08 names."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no day of the form 2026-01-08") from None
+
+
+def _processes_argument(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= PROCESSES_MAX):
+        raise ArgumentTypeError(f"it is a whole number from 1 to {PROCESSES_MAX}, not {text!r}")
+    return int(text)
+
+
+class Command(BaseCommand):
+    help = "Verify the audit log against its hash chain and anchors; exit 1 when anything is wrong."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--day", type=day_argument, help="one UTC day, such as 2026-01-08")
+        parser.add_argument("--from", dest="first", type=day_argument, metavar="DAY", help="the first day")
+        parser.add_argument("--to", dest="last", type=day_argument, metavar="DAY", help="the last day")
+        parser.add_argument(
+            "--anchors", type=Path, metavar="DIR", help="another folder of anchors than AUDIT_ANCHOR_DIR"
+        )
+        parser.add_argument("--processes", type=_processes_argument, help="as many as cores unless given")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stretch = stretch_of(*self._days(options))
+        folder = options["anchors"] or settings.AUDIT_ANCHOR_DIR
+        if options["anchors"] is not None and not folder.is_dir():
+            self._refuse(f"--anchors names {folder}, which is not a folder.")
+        started = utc_now()
+        try:
+            length = max(events_estimate(stretch), 1)
+            hidden = not sys.stderr.isatty()
+            with click.progressbar(length=length, label="verifying", file=sys.stderr, hidden=hidden) as bar:
+                verdict = audit_verify(
+                    stretch,
+                    folder,
+                    processes=options["processes"] or processes_default(),
+                    progress=bar.update,
+                )
+        except (psycopg.Error, BrokerageError) as error:
+            self._refuse(f"the audit log cannot be verified now: {error}")
+        self._tell(verdict, (utc_now() - started).total_seconds())
+        if not verdict.is_whole:
+            raise SystemExit(FOUND)
+
+    def _days(self, options: dict[str, Any]) -> tuple[date | None, date | None]:
+        day, first, last = options["day"], options["first"], options["last"]
+        if day and (first or last):
+            self._refuse("--day goes without --from and --to.")
+        if first and last and last < first:
+            self._refuse("--to lies before --from.")
+        return (day, day) if day else (first, last)
+
+    def _refuse(self, text: str) -> None:
+        raise CommandError(text, returncode=UNABLE)
+
+    def _tell(self, verdict: Verdict, seconds: float) -> None:
+        outcome = verdict.outcome
+        days = f", {verdict.first_day} to {verdict.last_day}" if verdict.first_day else ""
+        speed = outcome.events / seconds if seconds else 0
+        self.stdout.write(
+            f"Verified {outcome.events} events in {outcome.blocks} blocks{days}, {outcome.archived} of them "
+            f"from archives, in {seconds:.1f} s ({speed:,.0f} a second)."
+        )
+        self._anchors_tell(verdict)
+        if outcome.unsealed:
+            oldest = id_time(max(outcome.unsealed_first or 0, 0))
+            self.stdout.write(
+                f"{outcome.unsealed} events since {oldest:%Y-%m-%d %H:%M:%S} wait to be sealed."
+            )
+        if verdict.is_whole:
+            self.stdout.write("Nothing is wrong.")
+            return
+        self._findings_tell(verdict)
+
+    def _anchors_tell(self, verdict: Verdict) -> None:
+        if not verdict.anchored.matched:
+            self.stdout.write("No anchor was there to compare with: a tail that was cut would not be seen.")
+        else:
+            places = " and ".join(verdict.anchor_places)
+            self.stdout.write(f"{verdict.anchored.matched} anchors of {places} match.")
+        if verdict.anchored.voided:
+            self.stdout.write(
+                f"{verdict.anchored.voided} anchors are void: a restore set the chain back to before them."
+            )
+
+    def _findings_tell(self, verdict: Verdict) -> None:
+        counts = ", ".join(f"{count} {what}" for what, count in verdict.findings.counts.items())
+        self.stdout.write(f"WRONG: {counts}.")
+        self.stdout.write(f"First: {verdict.first}")
+        for finding in verdict.in_order[1:SHOWN_MAX]:
+            self.stdout.write(f"       {finding}")
+        if len(verdict.findings.kept) > SHOWN_MAX:
+            self.stdout.write("       …")

@@ -1,0 +1,227 @@
+"""Verifying the audit log: every record against its block, every block against the next and the anchors."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import date
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db import connections
+
+from apps.audit.archives import Archive
+from apps.audit.findings import Finding, Findings, What
+from apps.audit.locks import READ, archiving_locked
+from apps.audit.skeleton import Anchored, AnchorWatch, Bone, Cutting, Stretch, bones_read
+from apps.audit.units import Outcome, Standing, Unit, session_open, unit_verify
+from apps.events.anchors import Anchor, anchors_list
+from apps.events.models import EventArchive
+from apps.events.relay import LOOK_BACK
+from apps.events.sealing import SINK
+from apps.primitives.ids import day_bounds, id_floor, id_time
+
+ALIAS = "owner"
+PROCESSES_MAX = 16
+
+CURSOR_SQL = "SELECT xact_id, event_id FROM relay_cursors WHERE sink = %s"
+
+ESTIMATE_SQL = """
+SELECT coalesce(max(total) - min(total - events), 0) FROM event_blocks WHERE block_no IN (%s, %s)
+"""
+
+Progress = Callable[[int], None]
+"""Is told of so many more events that were verified."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a verification covered and what it found."""
+
+    outcome: Outcome = field(default_factory=Outcome)
+    anchored: Anchored = field(default_factory=Anchored)
+    anchor_places: list[str] = field(default_factory=list)
+    first_day: date | None = None
+    last_day: date | None = None
+    last_block: int = 0
+
+    @property
+    def findings(self) -> Findings:
+        return self.outcome.findings
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.findings.counts
+
+    @property
+    def first(self) -> Finding | None:
+        """Return what is wrong first, by time."""
+        return self.in_order[0] if self.findings.kept else None
+
+    @property
+    def in_order(self) -> list[Finding]:
+        """Return the findings kept, by time."""
+        return sorted(self.findings.kept, key=lambda finding: finding.order)
+
+
+def stretch_of(first: date | None, last: date | None) -> Stretch:
+    """Return the stretch of ids of whole UTC days, ``last`` included; everything without bounds."""
+    whole = Stretch()
+    low = whole.low if first is None else day_bounds(first)[0]
+    high = whole.high if last is None else day_bounds(last)[1] - 1
+    return Stretch(low, high)
+
+
+def audit_verify(
+    stretch: Stretch | None = None,
+    anchor_folder: Path | None = None,
+    other_anchors: Iterable[tuple[str, Iterable[Anchor]]] = (),
+    processes: int = 1,
+    progress: Progress = lambda count: None,
+    kept_max: int = 1_000,
+) -> Verdict:
+    """Verify the stretch, everything by default, while the market trades.
+
+    Records are read and hashed here, in ``processes`` processes. Nothing is archived meanwhile. Raises
+    ``psycopg.Error`` when the database cannot be read.
+    """
+    verdict = Verdict()
+    verdict.outcome.findings.kept_max = kept_max
+    with session_open(dsn_text()) as session, archiving_locked(session, READ):
+        stretch_verify(
+            session, verdict, stretch or Stretch(), anchor_folder, other_anchors, processes, progress
+        )
+    return verdict
+
+
+def stretch_verify(
+    session: Any,
+    verdict: Verdict,
+    stretch: Stretch,
+    anchor_folder: Path | None = None,
+    other_anchors: Iterable[tuple[str, Iterable[Anchor]]] = (),
+    processes: int = 1,
+    progress: Progress = lambda count: None,
+) -> None:
+    """Verify a stretch into ``verdict``; the session holds one of the locks of ``archiving_locked``."""
+    dsn = dsn_text()
+    cutting = Cutting(stretch, _standing(session), archives_list(), session)
+    watches = _watches(verdict, cutting, stretch, anchor_folder, other_anchors)
+    bones = _watched(session, cutting, watches, verdict)
+    for outcome in _outcomes(dsn, cutting.units(bones), processes):
+        verdict.outcome.merge(outcome)
+        progress(outcome.events)
+    for watch in watches:
+        verdict.anchored.merge(watch.anchored)
+
+
+def events_estimate(stretch: Stretch) -> int:
+    """Return about how many sealed events a stretch has, for those who want to see progress."""
+    with session_open(dsn_text()) as session:
+        cutting = Cutting(stretch, Standing(0, 0, 0), (), session)
+        row = session.execute(ESTIMATE_SQL, (cutting.first, cutting.last)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def dsn_text() -> str:
+    """Return how a process of its own reaches the database, as its owner."""
+    wanted = ("host", "port", "user", "password", "dbname", "sslmode", "sslrootcert")
+    parameters = connections[ALIAS].get_connection_params()
+    return psycopg.conninfo.make_conninfo(
+        **{name: parameters[name] for name in wanted if parameters.get(name)},
+        application_name="openbell-audit",
+    )
+
+
+def _standing(session: Any) -> Standing:
+    row = session.execute(CURSOR_SQL, (SINK,)).fetchone()
+    if row is None or not row[1]:
+        return Standing(0, 0, 0)
+    return Standing(row[0], row[1], max(id_floor(id_time(row[1]) - LOOK_BACK), 0))
+
+
+def archives_list() -> list[Archive]:
+    """Return every archive, in the order of ids."""
+    folder = str(settings.AUDIT_ARCHIVE_DIR)
+    return [
+        Archive(row.name, folder, row.low, row.high)
+        for row in EventArchive.objects.using(ALIAS).order_by("low")
+    ]
+
+
+def _watches(
+    verdict: Verdict,
+    cutting: Cutting,
+    stretch: Stretch,
+    folder: Path | None,
+    others: Iterable[tuple[str, Iterable[Anchor]]],
+) -> list[AnchorWatch]:
+    """Return one watch for each place of anchors that has any."""
+    sources: list[tuple[str, Iterable[Anchor]]] = []
+    if folder is not None and folder.is_dir():
+        sources.append((str(folder), _from_files(folder, verdict)))
+    sources += others
+    watches = []
+    for name, anchors in sources:
+        verdict.anchor_places.append(name)
+        wanted = (
+            anchor
+            for anchor in anchors
+            if anchor.block_no >= cutting.first and (stretch.is_whole or anchor.block_no <= cutting.last)
+        )
+        watches.append(AnchorWatch(wanted, verdict.findings))
+    return watches
+
+
+def _from_files(folder: Path, verdict: Verdict) -> Iterator[Anchor]:
+    """Read the files twice: the new starts first, since each voids what earlier lines say of later blocks."""
+    starts = [
+        (number, anchor.block_no)
+        for number, (_, anchor) in enumerate(anchors_list(folder))
+        if isinstance(anchor, Anchor) and anchor.is_new_start
+    ]
+    for number, (where, anchor) in enumerate(anchors_list(folder)):
+        if isinstance(anchor, str):
+            verdict.findings.add(Finding(What.ANCHOR_DAMAGED, f"{where}: {anchor}"))
+        elif any(number < start and anchor.block_no >= block_no for start, block_no in starts):
+            verdict.anchored.voided += 1
+        else:
+            yield anchor
+
+
+def _watched(session: Any, cutting: Cutting, watches: list[AnchorWatch], verdict: Verdict) -> Iterator[Bone]:
+    last: Bone | None = None
+    for bone in bones_read(session, cutting.first, cutting.last):
+        for watch in watches:
+            watch.pass_by(bone)
+        if verdict.first_day is None:
+            verdict.first_day = id_time(max(bone.low, 0)).date()
+        last = bone
+        yield bone
+    if last is not None:
+        verdict.last_day, verdict.last_block = id_time(max(last.high, 0)).date(), last.block_no
+    for watch in watches:
+        watch.end(last, last.total if last else 0)
+
+
+def _outcomes(dsn: str, units: Iterator[Unit], processes: int) -> Iterator[Outcome]:
+    if processes == 1:
+        yield from (unit_verify(dsn, unit) for unit in units)
+        return
+    # Fresh processes: nobody inherits a session, and none of them needs Django.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        under_way: set[Future[Outcome]] = set()
+        for unit in units:
+            under_way.add(pool.submit(unit_verify, dsn, unit))
+            if len(under_way) >= 2 * processes:
+                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        yield from (future.result() for future in under_way)
+
+
+def processes_default() -> int:
+    """Return how many processes verify unless told otherwise: as many as there are cores, at most four."""
+    return min(os.cpu_count() or 1, 4)

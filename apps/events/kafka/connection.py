@@ -1,0 +1,63 @@
+"""How the cluster is reached: the options of every Kafka client, from the settings."""
+
+from typing import Any
+
+from django.conf import settings
+from kafka import KafkaAdminClient
+from kafka.errors import AuthorizationError, KafkaError, SaslAuthenticationFailedError
+
+CLIENT_ID = "openbell"
+BOOTSTRAP_TIMEOUT_MS = 5_000
+REQUEST_TIMEOUT_MS = 30_000
+
+
+class KafkaAway(RuntimeError):
+    """No broker can be reached, or none takes us; the message says which and where."""
+
+
+def client_options() -> dict[str, Any]:
+    """Return what every client is told: the addresses, and how to prove who we are.
+
+    Raises ``KafkaAway`` where no address is set.
+    """
+    if not settings.KAFKA_BOOTSTRAP_SERVERS:
+        raise KafkaAway("KAFKA_BOOTSTRAP_SERVERS is not set: there is no Kafka to speak to.")
+    security = settings.KAFKA_SECURITY
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.KAFKA_BOOTSTRAP_SERVERS,
+        "client_id": CLIENT_ID,
+        "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS,
+        "request_timeout_ms": REQUEST_TIMEOUT_MS,
+        "reconnect_backoff_max_ms": 1_000,
+        # A broker that has just begun refuses for seconds what it does not lead yet.
+        "retry_backoff_ms": 250,
+        "security_protocol": security["protocol"],
+    }
+    if security["ca_file"]:
+        options["ssl_cafile"] = security["ca_file"]
+    if security["protocol"].startswith("SASL_"):
+        options["sasl_mechanism"] = security["mechanism"]
+        options["sasl_plain_username"] = security["username"]
+        options["sasl_plain_password"] = security["password"]
+    return options
+
+
+def admin_open() -> KafkaAdminClient:
+    """Return an administrating client; raises ``KafkaAway``."""
+    options = client_options()
+    try:
+        return KafkaAdminClient(**options)
+    except (KafkaError, OSError) as error:
+        raise KafkaAway(away_text(error)) from error
+
+
+def away_text(error: BaseException) -> str:
+    """Return, in a sentence, why the cluster cannot be used."""
+    where = ", ".join(settings.KAFKA_BOOTSTRAP_SERVERS)
+    if isinstance(error, SaslAuthenticationFailedError):
+        return (
+            f"Kafka at {where} does not accept who we are ({error}): see KAFKA_USERNAME and KAFKA_PASSWORD."
+        )
+    if isinstance(error, AuthorizationError):
+        return f"Kafka at {where} does not let us do this: {type(error).__name__}: {error}."
+    return f"Kafka at {where} cannot be reached: {type(error).__name__}: {error}."
