@@ -1,9 +1,9 @@
 """The relay into a real Kafka measured: how fast, beside how fast booking writes events, and how soon.
 
-A durable PostgreSQL and a broker of their own. Rounds take turns: the production runner books crossing orders,
-whose events are counted, then the relay delivers those same events, each to its own topic and to the log of
-everything, from processes of their own as in production. Then the relay's own command runs while a thousand
-events a second are committed, and a subscriber says when each came out of Kafka.
+A durable PostgreSQL and a broker of their own. Rounds take turns: the production runner books crossing
+orders, whose events are counted, then the relay delivers those same events, each to its own topic and to the
+log of everything, from processes of their own as in production. Then the relay's own command runs while a
+thousand events a second are committed, and a subscriber says when each came out of Kafka.
 """
 
 import json

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
+from apps.events.kafka import SINK as KAFKA
+
 if TYPE_CHECKING:
     from threading import Event
 
     from apps.events.relay import Relay
 
-LIVE, KAFKA = "live", "kafka"
+LIVE = "live"
 PACE_S = 0.01
 """Under load the live relay delivers a hundred times a second what has come, not each batch by itself."""
 
@@ -58,7 +60,7 @@ def relay_kafka() -> "Relay | None":
     from apps.events.kafka.sink import KafkaSink
     from apps.events.relay import Relay
 
-    return Relay(KAFKA, KafkaSink(KAFKA), batch_events_max=KAFKA_BATCH_EVENTS)
+    return Relay(KAFKA, KafkaSink(), batch_events_max=KAFKA_BATCH_EVENTS)
 
 
 def relay_wait(relay: "Relay") -> Callable[[float], None]:

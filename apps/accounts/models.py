@@ -1,7 +1,9 @@
 """Who trades: the person who signs in, and the account that holds the money."""
 
+from collections.abc import Collection
 from typing import Any
 
+from django.contrib.auth.hashers import is_password_usable
 from django.contrib.auth.models import AbstractUser
 from django.db import connection, models, transaction
 from django.db.models.functions import Now
@@ -32,15 +34,24 @@ class User(AbstractUser):
         Every form and command that gives a password ends here; a password that is only hashed anew, as
         Django does when somebody signs in, is none.
         """
-        is_given = self._password is not None or not self.has_usable_password()
-        is_stored = "password" in (kwargs.get("update_fields") or ("password",))
         was_new = self._state.adding
         with transaction.atomic():
+            is_given = not was_new and self._password_is_given(kwargs.get("update_fields"))
             super().save(*args, **kwargs)
             if was_new and self.is_superuser:
                 self._tell(EventType.SUPERUSER_CREATED, {})
-            elif not was_new and is_given and is_stored:
+            elif is_given:
                 self._tell(EventType.PASSWORD_CHANGED, {"reason": self.password_reason})
+
+    def _password_is_given(self, update_fields: Collection[str] | None) -> bool:
+        """Return whether this save stores another password, or takes the only one away."""
+        if "password" not in (update_fields or ("password",)):
+            return False
+        given = getattr(self, "_password", None) is not None
+        if given or self.has_usable_password():
+            return given
+        stored = User.objects.filter(pk=self.pk).values_list("password", flat=True).first()
+        return stored is not None and is_password_usable(stored)
 
     def _tell(self, event_type: EventType, more: dict[str, str]) -> None:
         data = {"username": self.username, "usable": self.has_usable_password(), **more}

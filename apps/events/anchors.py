@@ -132,6 +132,23 @@ def block_hash_read(block_no: int) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
+def anchor_succeeds(
+    last: Anchor, anchor: Anchor, hash_of: Callable[[int], bytes | None] = block_hash_read
+) -> bool:
+    """Return whether an anchor says more than the last one told; raises ``AnchorDisagrees``."""
+    if anchor.is_new_start:
+        return True
+    if anchor.block_no == last.block_no and anchor.hash == last.hash:
+        return False
+    if anchor.block_no <= last.block_no or hash_of(last.block_no) != last.hash:
+        raise AnchorDisagrees(
+            f"block {last.block_no} was anchored with the hash {last.hash.hex()[:16]}…, and the database "
+            "has another, or no such block: the chain was cut or made anew. Look with "
+            "`manage.py audit_verify`. After a restore, `manage.py events_rebase` begins a new start."
+        )
+    return True
+
+
 class AnchorFiles:
     """The folder of daily files, each line of which is on the disk before the next is written."""
 
@@ -152,23 +169,10 @@ class AnchorFiles:
             # Two relays may run for a moment: each line follows from the one before it.
             fcntl.flock(lock, fcntl.LOCK_EX)
             path, last = self._last()
-            if last is None or self._follows(last, anchor):
+            if last is None or anchor_succeeds(last, anchor, self.hash_of):
                 self._append(anchor, path, lock)
         finally:
             os.close(lock)
-
-    def _follows(self, last: Anchor, anchor: Anchor) -> bool:
-        if anchor.is_new_start:
-            return True
-        if anchor.block_no == last.block_no and anchor.hash == last.hash:
-            return False
-        if anchor.block_no <= last.block_no or self.hash_of(last.block_no) != last.hash:
-            raise AnchorDisagrees(
-                f"block {last.block_no} was anchored with the hash {last.hash.hex()[:16]}…, and the database "
-                "has another, or no such block: the chain was cut or made anew. Look with "
-                "`manage.py audit_verify`. After a restore, `manage.py events_rebase` begins a new start."
-            )
-        return True
 
     def _last(self) -> tuple[Path | None, Anchor | None]:
         """Return the newest file and its last whole line; a line that a crash cut off is taken away."""
@@ -219,7 +223,7 @@ def anchors_list(folder: Path) -> Iterator[tuple[str, Anchor | str]]:
 
 
 def anchors_run(
-    tell: Callable[[Anchor], None], wait: Callable[[float], None], stopping: Callable[[], bool]
+    tell: Callable[[Anchor], None], wait: Callable[[float], object], stopping: Callable[[], bool]
 ) -> None:
     """Tell the chain's tip every few seconds until asked to stop.
 

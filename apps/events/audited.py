@@ -20,7 +20,7 @@ REASON_FIELDSET = ("For the record", {"fields": ("reason",)})
 class AuditedAdmin(ModelAdmin):
     """A page on which records are added and changed, never deleted; a deletion is a staff act of its own.
 
-    Its form asks for a reason. Rows edited in the list and inline forms would pass by that, so there are none.
+    Its form asks for a reason. Rows edited in the list and inline forms would pass by that: there are none.
     """
 
     actions: Any = None

@@ -30,7 +30,7 @@ def _label(row: Model) -> str:
 
 
 def record_facts(record: Model) -> dict[str, Any]:
-    """Return a stored record as events tell it: every column but secrets, and whom it is linked to by name."""
+    """Return a stored record as events tell it: every column but secrets, links by name."""
     meta = record._meta
     facts = {f.attname: _plain(getattr(record, f.attname)) for f in meta.fields if f.name not in SECRETS}
     for field in meta.many_to_many:

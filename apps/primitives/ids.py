@@ -66,7 +66,8 @@ def public_id_text(kind: Kind, number: int) -> str:
     digest = hashlib.sha256(b"openbell:%d:%d" % (code, number)).digest()
     tail = (code & 3) << 46 | int.from_bytes(digest[:6], "big") & _TAG_MASK
     variant = 0x8000 | (number & 0xF) << 10 | code >> 2
-    return f"{number >> 32:08x}-{number >> 16 & 0xFFFF:04x}-8{number >> 4 & 0xFFF:03x}-{variant:04x}-{tail:012x}"
+    high = f"{number >> 32:08x}-{number >> 16 & 0xFFFF:04x}"
+    return f"{high}-8{number >> 4 & 0xFFF:03x}-{variant:04x}-{tail:012x}"
 
 
 def public_id_decode(kind: Kind, public: UUID) -> int:

@@ -169,7 +169,7 @@ class KafkaNode:
 
 
 class EmbeddedKafka:
-    """A cluster in one folder; a context manager, or ``start()`` and ``stop()``. ``nodes`` begins with one."""
+    """A cluster in one folder; a context manager, or ``start()`` and ``stop()``."""
 
     def __init__(
         self,

@@ -57,7 +57,7 @@ def down(environment: Environment) -> int:
 
 
 def _cluster(environment: Environment, node_count: int) -> EmbeddedKafka:
-    """Return the cluster of that size; each size has a folder of its own, since a quorum knows its members."""
+    """Return the cluster of that size; each has a folder of its own, since a quorum knows its members."""
     folder = environment.var / "kafka" / ("one" if node_count == 1 else "three")
     is_new = not (folder / "ports.json").exists()
     port = PORT if node_count == 1 and is_new and port_is_free(PORT) else None

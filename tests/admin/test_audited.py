@@ -231,3 +231,14 @@ def test_a_superuser_of_the_command_line_is_on_record(market: None) -> None:
     User.objects.create_superuser("root", "", "quite-a-secret-4")
     [event] = told("SUPERUSER_CREATED")
     assert (event.data["username"], event.metadata["user_agent"]) == ("root", "openbell")
+
+
+def test_a_password_that_is_taken_away_is_told_once(market: None) -> None:
+    grace = person()
+    grace.set_unusable_password()
+    grace.save()
+    [event] = told("PASSWORD_CHANGED")
+    assert not event.data["usable"]
+    grace.first_name = "Grace"
+    grace.save()
+    assert len(told("PASSWORD_CHANGED")) == 1, "saving somebody without one is no change of it"

@@ -169,7 +169,16 @@ def test_the_id_function_puts_the_time_in_the_high_bits() -> None:
 
 
 @pytest.mark.parametrize(
-    "table", ["events", "event_blocks", "transactions", "matching_journal", "share_issues", "trades", "settlement_steps"]
+    "table",
+    [
+        "events",
+        "event_blocks",
+        "transactions",
+        "matching_journal",
+        "share_issues",
+        "trades",
+        "settlement_steps",
+    ],
 )
 def test_what_is_append_only_has_its_triggers_on_the_table_and_its_days(table: str) -> None:
     sql = "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgenabled = 'O'"

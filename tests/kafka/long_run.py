@@ -1,8 +1,8 @@
-"""``make test-kafka-long``: a broker killed under load again and again, and one that stays away, and what came out.
+"""``make test-kafka-long``: a broker killed under load again and again, and one that stays away.
 
 Orders are booked all the while by the production runner on a durable server, the relay's own command carries
-their events. Afterwards every record is read back: no gap, no reorder in any key of any topic, repetitions only
-of the same event ids; and booking was no slower, nor the relay larger or louder, while no broker answered.
+their events. Afterwards every record is read back: no gap, no reorder in any key of any topic, repetitions
+only of the same event ids; and booking was no slower, nor the relay larger or louder, without a broker.
 """
 
 import argparse
@@ -40,7 +40,7 @@ Streams = dict[tuple[str, int], list[int]]
 
 
 class Load:
-    """Crossing orders, booked in rounds at an even pace; how long each round took, by what Kafka was doing."""
+    """Crossing orders, booked in rounds at an even pace; how long each took, by what Kafka was doing."""
 
     def __init__(self, connection: Any, runner: Any) -> None:
         self.connection, self.runner = connection, runner
@@ -175,7 +175,9 @@ def long_run(bounces: int, outage_s: float) -> dict[str, Any]:
         with EmbeddedKafka(folder / "kafka") as kafka, Server() as server, server.connect() as connection:
             env = {**server.env("worker"), "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap}
             lowered = ["--replication", "1", "--i-know-that-fewer-copies-can-be-lost"]
-            subprocess.run([sys.executable, "manage.py", "kafka_topics", *lowered], cwd=ROOT, env=env, check=True)
+            subprocess.run(
+                [sys.executable, "manage.py", "kafka_topics", *lowered], cwd=ROOT, env=env, check=True
+            )
             reader, relay = KafkaReader(kafka.bootstrap), RelayCommand(env, folder / "relay.log")
             with runner_started(server) as runner:
                 load = Load(connection, runner)

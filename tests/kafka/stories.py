@@ -1,4 +1,4 @@
-"""What the Kafka tests share: events to carry, a relay that carries them, and the streams that must come out."""
+"""What the Kafka tests share: events, a relay that carries them, what must come out."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ Streams = dict[tuple[str, bytes], list[str]]
 
 def noise(length: int) -> str:
     """Return text that no compression makes smaller."""
-    return "%0*x" % (length, random.Random(7).getrandbits(4 * length))
+    return f"{random.Random(7).getrandbits(4 * length):0{length}x}"
 
 
 def events_write(count: int, users: int = 40, note: str = "") -> None:
@@ -40,7 +40,7 @@ def events_write(count: int, users: int = 40, note: str = "") -> None:
 
 
 def relay_make(sink: KafkaSink | None = None) -> Relay:
-    relay = Relay("kafka", sink or KafkaSink("kafka"), batch_events_max=500)
+    relay = Relay("kafka", sink or KafkaSink(), batch_events_max=500)
     relay.start()
     return relay
 

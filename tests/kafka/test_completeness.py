@@ -21,7 +21,7 @@ COUNT = 400
 @pytest.fixture
 def sink(kafka: EmbeddedKafka, database: None) -> Iterator[KafkaSink]:
     """A sink that has delivered four hundred events, and waits for nothing more."""
-    made = KafkaSink("kafka")
+    made = KafkaSink()
     events_write(COUNT)
     relay_drain(relay_make(made), COUNT)
     yield made
@@ -36,7 +36,7 @@ def admin(kafka: EmbeddedKafka) -> Iterator[KafkaAdminClient]:
 
 
 def compare() -> KafkaComparison:
-    return kafka_compare("kafka", min(event.id for event in records()), ID_MAX)
+    return kafka_compare(min(event.id for event in records()), ID_MAX)
 
 
 def test_delivered_events_are_all_there_and_those_not_yet_delivered_are_not_missed(sink: KafkaSink) -> None:

@@ -203,7 +203,7 @@ def test_outage_is_said_once_and_kept_where_monitoring_reads_it(
     settings.KAFKA_BOOTSTRAP_SERVERS = ["127.0.0.1:9"]
     events_write(2)
     tries = iter(range(3))
-    relay = Relay("kafka", KafkaSink("kafka"))
+    relay = Relay("kafka", KafkaSink())
     with caplog.at_level(logging.WARNING):
         relay_run(relay, lambda _: None, lambda: next(tries, None) is None)
     told = [record for record in caplog.records if record.name.startswith("apps.events")]

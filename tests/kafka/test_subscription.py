@@ -139,7 +139,7 @@ def test_what_the_relay_repeats_has_no_second_effect() -> None:
     subscriber = begun(subscription())
     sent(100)
     steps(subscriber, 100)
-    KafkaSink("kafka")(records()[40:])
+    KafkaSink()(records()[40:])
     events_write(5)
     steps(subscriber, 60)
     subscriber.close()

@@ -19,7 +19,7 @@ DAYS = 2
 
 
 def audit_night(today: date) -> Result:
-    """Verify the last whole days and today as far as it goes; the result is kept, and told when it changes."""
+    """Verify the last whole days and today as far as it goes; the result is kept, told when it changes."""
     started, now = time.monotonic(), utc_now()
     stretch = stretch_of(today - timedelta(days=DAYS), None)
     broken: list[dict[str, Any]] = []

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ SELECT coalesce(max(total) - min(total - events), 0) FROM event_blocks WHERE blo
 
 Progress = Callable[[int], None]
 """Is told of so many more events that were verified."""
+
+AnchorLines = Callable[[], Iterator[tuple[str, Anchor | str]]]
+"""Reads a place of anchors from its beginning: where each stands, and what it says or why it is none."""
 
 
 @dataclass(slots=True)
@@ -78,7 +82,7 @@ def stretch_of(first: date | None, last: date | None) -> Stretch:
 def audit_verify(
     stretch: Stretch | None = None,
     anchor_folder: Path | None = None,
-    other_anchors: Iterable[tuple[str, Iterable[Anchor]]] = (),
+    other_anchors: Iterable[tuple[str, AnchorLines]] = (),
     processes: int = 1,
     progress: Progress = lambda count: None,
     kept_max: int = 1_000,
@@ -102,7 +106,7 @@ def stretch_verify(
     verdict: Verdict,
     stretch: Stretch,
     anchor_folder: Path | None = None,
-    other_anchors: Iterable[tuple[str, Iterable[Anchor]]] = (),
+    other_anchors: Iterable[tuple[str, AnchorLines]] = (),
     processes: int = 1,
     progress: Progress = lambda count: None,
 ) -> None:
@@ -157,15 +161,16 @@ def _watches(
     cutting: Cutting,
     stretch: Stretch,
     folder: Path | None,
-    others: Iterable[tuple[str, Iterable[Anchor]]],
+    others: Iterable[tuple[str, AnchorLines]],
 ) -> list[AnchorWatch]:
     """Return one watch for each place of anchors that has any."""
-    sources: list[tuple[str, Iterable[Anchor]]] = []
+    sources: list[tuple[str, AnchorLines]] = []
     if folder is not None and folder.is_dir():
-        sources.append((str(folder), _from_files(folder, verdict)))
+        sources.append((str(folder), partial(anchors_list, folder)))
     sources += others
     watches = []
-    for name, anchors in sources:
+    for name, lines in sources:
+        anchors = _vouching(lines, verdict)
         verdict.anchor_places.append(name)
         wanted = (
             anchor
@@ -176,14 +181,14 @@ def _watches(
     return watches
 
 
-def _from_files(folder: Path, verdict: Verdict) -> Iterator[Anchor]:
-    """Read the files twice: the new starts first, since each voids what earlier lines say of later blocks."""
+def _vouching(lines: AnchorLines, verdict: Verdict) -> Iterator[Anchor]:
+    """Read a place twice: the new starts first, since each voids what earlier lines say of later blocks."""
     starts = [
         (number, anchor.block_no)
-        for number, (_, anchor) in enumerate(anchors_list(folder))
+        for number, (_, anchor) in enumerate(lines())
         if isinstance(anchor, Anchor) and anchor.is_new_start
     ]
-    for number, (where, anchor) in enumerate(anchors_list(folder)):
+    for number, (where, anchor) in enumerate(lines()):
         if isinstance(anchor, str):
             verdict.findings.add(Finding(What.ANCHOR_DAMAGED, f"{where}: {anchor}"))
         elif any(number < start and anchor.block_no >= block_no for start, block_no in starts):

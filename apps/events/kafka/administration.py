@@ -51,7 +51,7 @@ def topics_check(replication: int = REPLICATION) -> list[TopicDifference]:
 
 
 def partition_counts() -> dict[str, int]:
-    """Return how many partitions each of our topics has, without those that are missing; raises ``KafkaAway``."""
+    """Return how many partitions each of our topics has, as far as they exist; raises ``KafkaAway``."""
     with _admin() as admin:
         return {topic["name"]: len(topic["partitions"]) for topic in _present(admin)}
 

@@ -1,8 +1,8 @@
 """Whole record batches, as brokers keep them, made of events: one for each topic partition they go to.
 
 The client library appends a record at a time, with a future for each and its numbers written byte by byte:
-that is several times the cost of everything else the relay does. Here a batch is joined from parts, and handed
-to the library's sender, whose idempotence, retries and metadata stay as they are (decision 0024).
+that is several times the cost of everything else the relay does. Here a batch is joined from parts, and
+handed to the library's sender, whose idempotence, retries and metadata stay as they are (decision 0024).
 """
 
 import struct
@@ -152,6 +152,18 @@ class _Growing:
         return self.done
 
 
+def _body(key: bytes, value: bytes) -> bytes:
+    """Return what a record has after its place in the batch: key, value, and no headers."""
+    return b"".join((varint(len(key)), key, varint(len(value)), value, b"\0"))
+
+
+def message_pack(key: bytes, value: bytes, at_ms: int) -> PackedRecords:
+    """Return a batch of one message that is in no row."""
+    growing = _Growing()
+    growing.add(at_ms, _body(key, value))
+    return growing.end()[0]
+
+
 def batches_pack(events: Iterable[EventRecord]) -> dict[TopicPartition, list[PackedRecords]]:
     """Return the batches for each topic partition, in the events' order; nearly always one.
 
@@ -160,8 +172,7 @@ def batches_pack(events: Iterable[EventRecord]) -> dict[TopicPartition, list[Pac
     """
     growing: dict[tuple[str, int], _Growing] = defaultdict(_Growing)
     for event in events:
-        value, key = event.value(), event_key(event.user_id)
-        body = b"".join((varint(len(key)), key, varint(len(value)), value, b"\0"))
+        body = _body(event_key(event.user_id), event.value())
         partition, at_ms = topic_partition(event.user_id), (event.id >> SEQUENCE_BITS) + _EPOCH_MS
         for topic in event_topics(event.topic):
             growing[topic, partition].add(at_ms, body)

@@ -4,29 +4,35 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from apps.events.kafka.connection import KafkaAway, away_text, client_options
+from apps.events.kafka import SINK
+from apps.events.kafka.anchors import is_anchor
+from apps.events.kafka.connection import KafkaAway, away_text
+from apps.events.kafka.reading import consumer_open, offsets_at, records_between
 from apps.events.kafka.sink import KafkaSink
 from apps.events.records import EventRecord, event_record
 from apps.events.relay import LOOK_BACK
 from apps.events.topics import TOPIC_PARTITIONS, TOPICS, event_topics, topic_partition
-from apps.events.types import EventType
+from apps.primitives.clock import utc_now
 from apps.primitives.errors import NotFound
-from apps.primitives.ids import Kind, id_time, public_id_decode
+from apps.primitives.ids import Kind, id_floor, id_time, public_id_decode
 
 READ_ROWS = 2_000
-EVENTS_MAX = 1_000_000
-"""Events compared in one go, at some four hundred bytes each; a longer time is compared in parts."""
+WINDOW_EVENTS = 500_000
+"""Events compared at a time, at some four hundred bytes each."""
+
+SLACK = timedelta(minutes=1)
+"""How far from its own time a record is looked for at first: writers commit within a second."""
 
 LISTED_MAX = 100_000
 DIGEST_BYTES = 8
-SILENCE_TIMEOUT_S = 30.0
-_POLL_MS = 500
 
 _COLUMNS = """id, topic, event_type, user_id, account_id, account_seq, "timestamp",
        data::text, metadata::text, xact_id::text::bigint"""
@@ -36,27 +42,24 @@ SELECT {_COLUMNS}, (xact_id, id) <= (%(xact_id)s::text::xid8, %(event_id)s::bigi
 FROM events WHERE id >= %(low)s AND id < %(high)s
 """
 
+_WINDOW_SQL = "SELECT id FROM events WHERE id >= %s AND id < %s ORDER BY id OFFSET %s LIMIT 1"
 _BY_ID_SQL = f"SELECT {_COLUMNS} FROM events WHERE id = ANY(%s) ORDER BY events.xact_id, events.id"
-
 _CURSOR_SQL = "SELECT xact_id, event_id FROM relay_cursors WHERE sink = %s"
-
-_Digests = dict[int, tuple[bytes, bool]]
-"""Of each event, by id: the digest of its bytes, and whether the relay has delivered it."""
-
-
-class TooManyEvents(ValueError):
-    """More events than are compared in one go: ask for a shorter time."""
 
 
 @dataclass(slots=True)
 class KafkaComparison:
-    """What was found: ``(topic, event id)`` each, at most a hundred thousand of a kind; and how much was read."""
+    """What was found, with at most a hundred thousand of a kind named, and how much was read."""
 
     events: int = 0
     records: int = 0
     duplicates: int = 0
     missing: list[tuple[str, int]] = field(default_factory=list)
+    """Delivered events that a topic does not have: topic, and event id."""
+
     changed: list[tuple[str, int]] = field(default_factory=list)
+    """Records whose bytes are not their event's: topic, and event id."""
+
     unknown: list[tuple[str, str]] = field(default_factory=list)
     """Records whose event the table does not have: topic, and ``partition/offset``."""
 
@@ -66,21 +69,23 @@ class KafkaComparison:
 
 
 def kafka_compare(
-    sink: str, low: int, high: int, progress: Callable[[str], None] = lambda text: None
+    low: int, high: int, progress: Callable[[int], None] = lambda count: None
 ) -> KafkaComparison:
     """Compare the delivered events with ids from ``low`` to below ``high`` with what Kafka has of them.
 
-    Records are read from the first of that time to the present end, since what was sent again lies there.
-    Raises ``KafkaAway`` and ``TooManyEvents``.
+    Records are looked for near their own time; what is missing there, up to the present end, since what was
+    sent again lies there. What is older than the oldest event in the table is in archives, and is not looked
+    at. ``progress`` is told how many events were compared. Raises ``KafkaAway``.
     """
     found = KafkaComparison()
-    table = _table_read(sink, low, high, found)
-    progress(f"{found.events} events read from the table")
-    consumer = _consumer_open()
+    low, high = _bounds(low, min(high, id_floor(utc_now())))
+    consumer = consumer_open()
     try:
-        for topic in TOPICS:
-            _topic_compare(consumer, topic, table, (low, high), found)
-            progress(f"{topic}: compared, {found.records} records read so far")
+        while low < high:
+            window = _Window((low, _window_end(low, high)), found)
+            window.compare(consumer)
+            progress(window.events)
+            low = window.bounds[1]
     except (KafkaError, OSError) as error:
         raise KafkaAway(away_text(error)) from error
     finally:
@@ -104,23 +109,86 @@ def events_resend(ids: Iterable[int], sink: KafkaSink) -> int:
     return count
 
 
-def _table_read(sink: str, low: int, high: int, found: KafkaComparison) -> dict[tuple[str, int], _Digests]:
-    """Read the digests of the events that every topic partition should have."""
-    table: dict[tuple[str, int], _Digests] = defaultdict(dict)
-    for record, is_told in _rows(sink, low, high):
-        found.events += 1
-        if found.events > EVENTS_MAX:
-            raise TooManyEvents(f"More than {EVENTS_MAX} events lie in that time: ask for a shorter one.")
-        entry = (_digest(record.value()), is_told)
-        partition = topic_partition(record.user_id)
-        for topic in event_topics(record.topic):
-            table[topic, partition][record.id] = entry
-    return table
-
-
-def _rows(sink: str, low: int, high: int) -> Iterator[tuple[EventRecord, bool]]:
+def _bounds(low: int, high: int) -> tuple[int, int]:
     with connection.cursor() as cursor:
-        cursor.execute(_CURSOR_SQL, (sink,))
+        cursor.execute("SELECT min(id) FROM events WHERE id >= %s AND id < %s", (low, high))
+        oldest = cursor.fetchone()[0]
+    return (high if oldest is None else oldest), high
+
+
+def _window_end(low: int, high: int) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(_WINDOW_SQL, (low, high, WINDOW_EVENTS))
+        row = cursor.fetchone()
+    return row[0] if row else high
+
+
+class _Window:
+    """Some events, and what of them was seen in Kafka."""
+
+    def __init__(self, bounds: tuple[int, int], found: KafkaComparison) -> None:
+        self.bounds = bounds
+        self.found = found
+        self.events = 0
+        self.digests: dict[TopicPartition, dict[int, bytes]] = defaultdict(dict)
+        """The digest of each event's bytes, in every topic partition that may have it."""
+
+        self.owed: dict[TopicPartition, set[int]] = defaultdict(set)
+        """What the relay has delivered there and was not seen yet."""
+
+        for record, is_told in _rows(*bounds):
+            self._expect(record, is_told)
+        found.events += self.events
+
+    def compare(self, consumer: KafkaConsumer) -> None:
+        """Read what lies near the events' time, and for what is missing there everything after it."""
+        start, end = (id_time(number) for number in self.bounds)
+        everywhere = [TopicPartition(topic, n) for topic in TOPICS for n in range(TOPIC_PARTITIONS)]
+        ends = offsets_at(consumer, everywhere, end + SLACK)
+        for where, first in offsets_at(consumer, everywhere, start - SLACK).items():
+            for offset, value in records_between(consumer, where, first, ends[where]):
+                self.found.records += 1
+                self._judge(where, offset, value)
+        short = [where for where, ids in self.owed.items() if ids]
+        for where, first in offsets_at(consumer, short, start - LOOK_BACK).items():
+            for _, value in records_between(consumer, where, first, consumer.end_offsets([where])[where]):
+                self.owed[where].discard(_event_id(value) or 0)
+        for where, ids in self.owed.items():
+            _list(self.found.missing, [(where.topic, number) for number in sorted(ids)])
+
+    def _expect(self, record: EventRecord, is_told: bool) -> None:
+        digest, partition = _digest(record.value()), topic_partition(record.user_id)
+        self.events += 1
+        for topic in event_topics(record.topic):
+            where = TopicPartition(topic, partition)
+            self.digests[where][record.id] = digest
+            if is_told:
+                self.owed[where].add(record.id)
+
+    def _judge(self, where: TopicPartition, offset: int, value: bytes) -> None:
+        number = _event_id(value)
+        if number is not None and not self.bounds[0] <= number < self.bounds[1]:
+            return
+        digest = self.digests[where].get(number or 0)
+        if number is None or digest is None:
+            # An anchor of the hash chain is in no row; another may have been committed since we read.
+            if not is_anchor(value) and not (number and _is_in_table(number)):
+                _list(self.found.unknown, [(where.topic, f"{where.partition}/{offset}")])
+        elif digest != _digest(value):
+            _list(self.found.changed, [(where.topic, number)])
+        elif number in self.owed[where]:
+            self.owed[where].remove(number)
+        else:
+            self.found.duplicates += 1
+
+
+def _list(named: list[Any], more: list[Any]) -> None:
+    named += more[: max(LISTED_MAX - len(named), 0)]
+
+
+def _rows(low: int, high: int) -> Iterator[tuple[EventRecord, bool]]:
+    with connection.cursor() as cursor:
+        cursor.execute(_CURSOR_SQL, (SINK,))
         place = cursor.fetchone() or (0, 0)
     bounds = {"xact_id": str(place[0]), "event_id": place[1], "low": low, "high": high}
     with transaction.atomic(), connection.chunked_cursor() as cursor:
@@ -128,85 +196,6 @@ def _rows(sink: str, low: int, high: int) -> Iterator[tuple[EventRecord, bool]]:
         while rows := cursor.fetchmany(READ_ROWS):
             for row in rows:
                 yield event_record(row[:-1]), row[-1]
-
-
-def _topic_compare(
-    consumer: KafkaConsumer,
-    topic: str,
-    table: dict[tuple[str, int], _Digests],
-    bounds: tuple[int, int],
-    found: KafkaComparison,
-) -> None:
-    partitions = [TopicPartition(topic, number) for number in range(TOPIC_PARTITIONS)]
-    since_ms = max(int((id_time(bounds[0]) - LOOK_BACK).timestamp() * 1000), 0)
-    starts = consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
-    ends = consumer.end_offsets(partitions)
-    seen: set[tuple[int, int]] = set()
-    for where in partitions:
-        start = starts[where].offset if starts.get(where) else ends[where]
-        wanted = table.get((topic, where.partition), {})
-        for offset, value in _records(consumer, where, start, ends[where]):
-            found.records += 1
-            _record_compare(value, wanted, bounds, seen, found, (where, offset))
-    for (name, partition), digests in table.items():
-        if name == topic:
-            lost = [id for id, (_, is_told) in digests.items() if is_told and (partition, id) not in seen]
-            found.missing += [(topic, id) for id in lost][: LISTED_MAX - len(found.missing)]
-
-
-def _record_compare(
-    value: bytes,
-    wanted: _Digests,
-    bounds: tuple[int, int],
-    seen: set[tuple[int, int]],
-    found: KafkaComparison,
-    place: tuple[TopicPartition, int],
-) -> None:
-    where, offset = place
-    number = _event_id(value)
-    if number is not None and not bounds[0] <= number < bounds[1]:
-        return
-    if number is None or number not in wanted:
-        if not _is_anchor(value) and (number is None or not _is_in_table(number)):
-            found.unknown.append((where.topic, f"{where.partition}/{offset}"))
-        return
-    if wanted[number][0] != _digest(value):
-        found.changed.append((where.topic, number))
-    if (where.partition, number) in seen:
-        found.duplicates += 1
-    seen.add((where.partition, number))
-
-
-def _records(
-    consumer: KafkaConsumer, where: TopicPartition, start: int, end: int
-) -> Iterator[tuple[int, bytes]]:
-    """Return the records of one topic partition, and complain where none come."""
-    if start >= end:
-        return
-    consumer.assign([where])
-    consumer.seek(where, start)
-    silent_s, position = 0.0, start
-    while position < end:
-        fetched = consumer.poll(timeout_ms=_POLL_MS, max_records=READ_ROWS).get(where, [])
-        silent_s = 0.0 if fetched else silent_s + _POLL_MS / 1000
-        if silent_s > SILENCE_TIMEOUT_S:
-            raise KafkaAway(f"{where.topic} partition {where.partition} sends nothing from {position} on.")
-        for record in fetched:
-            yield record.offset, record.value or b""
-        position = consumer.position(where)
-
-
-def _consumer_open() -> KafkaConsumer:
-    try:
-        return KafkaConsumer(
-            **client_options(),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            metrics_enabled=False,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
-        )
-    except (KafkaError, OSError) as error:
-        raise KafkaAway(away_text(error)) from error
 
 
 def _digest(value: bytes) -> bytes:
@@ -219,11 +208,6 @@ def _event_id(value: bytes) -> int | None:
         return public_id_decode(Kind.EVENT, UUID(value[13:49].decode()))
     except (ValueError, NotFound):
         return None
-
-
-def _is_anchor(value: bytes) -> bool:
-    """Say whether a record is an anchor of the hash chain, which is in no row."""
-    return b'"event_type":"%s"' % EventType.CHAIN_ANCHORED.encode() in value[:300]
 
 
 def _is_in_table(number: int) -> bool:

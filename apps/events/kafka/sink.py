@@ -15,6 +15,7 @@ from kafka.errors import (
     SaslAuthenticationFailedError,
 )
 
+from apps.events.kafka import SINK
 from apps.events.kafka.administration import partition_counts
 from apps.events.kafka.batches import PackedRecords, batches_pack
 from apps.events.kafka.connection import KafkaAway, away_text
@@ -42,8 +43,7 @@ class KafkaSink:
     again, with the same event ids, and never anything later before it.
     """
 
-    def __init__(self, name: str, producer_open: Callable[[], BatchProducer] = BatchProducer) -> None:
-        self.name = name
+    def __init__(self, producer_open: Callable[[], BatchProducer] = BatchProducer) -> None:
         self._producer_open = producer_open
         self._producer: BatchProducer | None = None
         self._uncounted_bytes = 0
@@ -89,7 +89,7 @@ class KafkaSink:
         self._uncounted_bytes += sum(batch.size_in_bytes() for batches in sent for batch in batches)
         now = time.monotonic()
         if now - self._counted_at >= COUNT_EVERY_S:
-            sent_bytes_add(self.name, self._uncounted_bytes)
+            sent_bytes_add(SINK, self._uncounted_bytes)
             self._uncounted_bytes, self._counted_at = 0, now
 
 

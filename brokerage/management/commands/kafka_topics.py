@@ -15,8 +15,8 @@ LOWERED_FLAG = "--i-know-that-fewer-copies-can-be-lost"
 
 class Command(BaseCommand):
     help = (
-        "Create the topics that are missing, correct the settings of the others, and compare all of them with "
-        "what they should be. Exits 0 when they are, 1 when something differs, 2 when it cannot be known."
+        "Create the topics that are missing, correct the settings of the others, and compare all of them "
+        "with what they should be. Exits 0 when they are, 1 when not, 2 when it cannot be known."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -48,7 +48,8 @@ class Command(BaseCommand):
         if differences:
             sys.exit(DIFFERS)
         self.stdout.write(
-            f"{len(TOPICS)} topics are as they should be: {TOPIC_PARTITIONS} partitions, {replication} copies."
+            f"{len(TOPICS)} topics are as they should be: {TOPIC_PARTITIONS} partitions, "
+            f"copies on {replication} broker{'s'[: replication != 1]}."
         )
 
     def _refuse(self, text: str) -> None:

@@ -1,7 +1,7 @@
 """``manage.py relay``: carry committed events to the account streams, the Redis view and the tape's store.
 
-Beside them it writes down the tape's quotes, which are no events. ``--kafka`` carries them to Kafka instead, in
-a process of its own: what keeps it busy keeps nobody waiting.
+Beside them it writes down the tape's quotes, which are no events. ``--kafka`` carries the events to Kafka
+instead, in a process of its own: what keeps it busy keeps nobody waiting.
 """
 
 import logging
