@@ -7,9 +7,11 @@ blocks, tails cut with and without their blocks, a chain made anew) are done in 
 told apart; each must be named by what verifying finds. Anchors lie in a folder, as in production.
 """
 
+import contextlib
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -83,7 +85,7 @@ def _measure(events: int, samples: int, tamperings: int) -> dict[str, float]:
         host=url["HOST"], port=url["PORT"], user=url["USER"], password=url["PASSWORD"], dbname=url["NAME"]
     )
     with psycopg.connect(dsn, autocommit=True) as session:
-        figures = {**_sealing(session, events), **_verifying(events, samples)}
+        figures = {**_sealing(session, events), **_verifying(session, events, samples)}
         return {**figures, **_tampering(session, tamperings, Path(settings.AUDIT_ANCHOR_DIR))}
 
 
@@ -115,17 +117,47 @@ def _sealing(session: "psycopg.Connection[Any]", events: int) -> dict[str, float
     return {"events": events, "sealing_cpu_us_per_event": seconds / count * 1e6}
 
 
-def _verifying(events: int, samples: int) -> dict[str, float]:
+def _verifying(session: "psycopg.Connection[Any]", events: int, samples: int) -> dict[str, float]:
     from apps.audit.services.verification import audit_verify
 
-    speeds = []
+    speeds, ours, servers = [], [], []
     for _ in range(samples):
-        started = time.perf_counter()
+        our, server, started = _our_cpu_s(), _server_cpu_s(session), time.perf_counter()
         verdict = audit_verify(processes=PROCESSES)
         speeds.append(events / (time.perf_counter() - started))
+        ours.append((_our_cpu_s() - our) / events * 1e6)
+        servers.append((_server_cpu_s(session) - server) / events * 1e6)
         assert verdict.is_whole and verdict.outcome.events == events, verdict.in_order[:3]
     print("  verify_events_per_s:", ", ".join(f"{speed:,.0f}" for speed in speeds), file=sys.stderr)
-    return {"verify_events_per_s": median(speeds), "verify_processes": PROCESSES}
+    return {
+        "verify_events_per_s": median(speeds),
+        "verify_processes": PROCESSES,
+        "verify_cpu_us_per_event": median(ours),
+        "verify_server_cpu_us_per_event": median(servers),
+    }
+
+
+def _our_cpu_s() -> float:
+    """Return the processor time of this process and of those it has waited for."""
+    own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
+
+
+def _server_cpu_s(session: "psycopg.Connection[Any]") -> float:
+    """Return the processor time of the server: of its sessions that live, and of those that have ended."""
+    postmaster = int(_stat(session.info.backend_pid)[1])
+    ticks = sum(int(number) for number in _stat(postmaster)[11:15])
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            fields = _stat(int(path.name))
+            if int(fields[1]) == postmaster:
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(process_id: int) -> list[str]:
+    """Return what the kernel tells of a process, from its state on; the second is its parent."""
+    return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
 
 
 def _tampering(session: "psycopg.Connection[Any]", tamperings: int, folder: Path) -> dict[str, float]:

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 
+from apps.audit.metrics import chain
 from apps.operations.metrics import CONTENT_TYPE, metrics_text
 from apps.surveillance.metrics import surveillance
 
@@ -19,7 +20,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
             status=403,
             content_type="text/plain; charset=utf-8",
         )
-    return HttpResponse(metrics_text(more=(surveillance,)), content_type=CONTENT_TYPE)
+    return HttpResponse(metrics_text(more=(chain, surveillance)), content_type=CONTENT_TYPE)
 
 
 def _may_read(request: HttpRequest) -> bool:

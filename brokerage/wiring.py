@@ -89,7 +89,17 @@ def anchoring(stopping: "Event") -> None:
     """Write the chain's tip to the anchors' files until told to stop."""
     from apps.events.anchors import AnchorFiles, anchors_run
 
-    anchors_run(AnchorFiles(settings.AUDIT_ANCHOR_DIR), stopping.wait, stopping.is_set)
+    anchors_run(
+        AnchorFiles(settings.AUDIT_ANCHOR_DIR), lambda timeout_s: stopping.wait(timeout_s), stopping.is_set
+    )
+
+
+def anchoring_kafka(stopping: "Event") -> None:
+    """Write the chain's tip to Kafka until told to stop."""
+    from apps.events.anchors import anchors_run
+    from apps.events.kafka.anchors import KafkaAnchors
+
+    anchors_run(KafkaAnchors(), lambda timeout_s: stopping.wait(timeout_s), stopping.is_set)
 
 
 def _wake_wait(pace_s: float) -> Callable[[float], None]:

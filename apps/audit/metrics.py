@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from apps.events.models import EventBlock
 
 
-def chain_gather(now: datetime) -> Iterator[Metric]:
+def chain(now: datetime) -> Iterator[Metric]:
     """Tell of the last block; of anchors nothing where they are written on another machine."""
     blocks = GaugeMetricFamily("openbell_chain_blocks", "Blocks in which events are sealed.")
     age = GaugeMetricFamily("openbell_chain_block_age_seconds", "Age of the last block.")

@@ -1,6 +1,6 @@
 """The chain's blocks in order, cut into units of work, and compared with their anchors on the way."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -195,10 +195,11 @@ class AnchorWatch:
                 if self.anchored.first_differing is None:
                     self.anchored.last_matching = anchor
 
-    def end(self, last: Bone | None, total: int) -> None:
-        """Tell what was anchored beyond the last block."""
+    def end(self, last: Bone | None, total: int, newest_no: Callable[[], int]) -> None:
+        """Tell what was anchored beyond the last block, unless it was sealed while we were reading."""
         rest = [self._next, *self._anchors] if self._next is not None else []
-        rest = [anchor for anchor in rest if anchor is not None]
+        sealed_no = newest_no() if rest else 0
+        rest = [anchor for anchor in rest if anchor is not None and anchor.block_no > sealed_no]
         if not rest:
             return
         newest = rest[-1]

@@ -209,7 +209,11 @@ def _watched(session: Any, cutting: Cutting, watches: list[AnchorWatch], verdict
     if last is not None:
         verdict.last_day, verdict.last_block = id_time(max(last.high, 0)).date(), last.block_no
     for watch in watches:
-        watch.end(last, last.total if last else 0)
+        watch.end(last, last.total if last else 0, partial(_newest_no, session))
+
+
+def _newest_no(session: Any) -> int:
+    return int(session.execute("SELECT coalesce(max(block_no), 0) FROM event_blocks").fetchone()[0])
 
 
 def _outcomes(dsn: str, units: Iterator[Unit], processes: int) -> Iterator[Outcome]:

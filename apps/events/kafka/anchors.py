@@ -80,12 +80,11 @@ def anchors_list(since: datetime) -> Iterator[tuple[str, Anchor | str]]:
         if isinstance(told, str):
             yield where, told
             continue
+        # What a new start voids stands before it.
+        while len(waiting) > (0 if told.is_new_start else OUT_OF_ORDER_MAX):
+            last = yield from _once(heapq.heappop(waiting), last)
         number += 1
         heapq.heappush(waiting, (told.block_no, number, where, told))
-        if told.is_new_start or len(waiting) > OUT_OF_ORDER_MAX:
-            keep = 0 if told.is_new_start else OUT_OF_ORDER_MAX
-            while len(waiting) > keep:
-                last = yield from _once(heapq.heappop(waiting), last)
     while waiting:
         last = yield from _once(heapq.heappop(waiting), last)
 

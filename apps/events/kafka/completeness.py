@@ -22,7 +22,7 @@ from apps.events.relay import LOOK_BACK
 from apps.events.topics import TOPIC_PARTITIONS, TOPICS, event_topics, topic_partition
 from apps.primitives.clock import utc_now
 from apps.primitives.errors import NotFound
-from apps.primitives.ids import Kind, id_floor, id_time, public_id_decode
+from apps.primitives.ids import Kind, id_floor, id_time, public_id_decode, public_id_text
 
 READ_ROWS = 2_000
 WINDOW_EVENTS = 500_000
@@ -66,6 +66,19 @@ class KafkaComparison:
     @property
     def is_equal(self) -> bool:
         return not (self.missing or self.changed or self.unknown)
+
+    def lines(self, count_max: int) -> list[str]:
+        """Return what is wrong, each in a line, so many of a kind at most."""
+        told = []
+        for text, named in (
+            ("misses the event", [(topic, public_id_text(Kind.EVENT, n)) for topic, n in self.missing]),
+            ("has other bytes than the event", [(t, public_id_text(Kind.EVENT, n)) for t, n in self.changed]),
+            ("has a record of no event of ours at", self.unknown),
+        ):
+            told += [f"  {topic} {text} {what}" for topic, what in named[:count_max]]
+            if len(named) > count_max:
+                told.append(f"  … and {len(named) - count_max} more of these")
+        return told
 
 
 def kafka_compare(
@@ -147,7 +160,6 @@ class _Window:
         ends = offsets_at(consumer, everywhere, end + SLACK)
         for where, first in offsets_at(consumer, everywhere, start - SLACK).items():
             for offset, value in records_between(consumer, where, first, ends[where]):
-                self.found.records += 1
                 self._judge(where, offset, value)
         short = [where for where, ids in self.owed.items() if ids]
         for where, first in offsets_at(consumer, short, start - LOOK_BACK).items():
@@ -169,6 +181,7 @@ class _Window:
         number = _event_id(value)
         if number is not None and not self.bounds[0] <= number < self.bounds[1]:
             return
+        self.found.records += 1
         digest = self.digests[where].get(number or 0)
         if number is None or digest is None:
             # An anchor of the hash chain is in no row; another may have been committed since we read.

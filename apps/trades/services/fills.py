@@ -7,7 +7,7 @@ from apps.events.types import EventType
 from apps.matching.messages import TapeTrade
 from apps.orders.executions import OrderState
 from apps.primitives.fix import Leg, OrdStatus
-from apps.primitives.ids import Kind, public_id
+from apps.primitives.ids import Kind, public_id_text
 from apps.primitives.literals import copy_text
 from apps.primitives.money import trade_value, units_to_price
 from apps.trades.postings import trade_lines
@@ -36,7 +36,7 @@ def trade_apply(books: Books, event: ExecEvent) -> None:
     books.position(sell).sell(quantity, value)
     books.position(buy).buy(quantity, value)
     execution = (
-        f'"execution_id":"{public_id(Kind.EXECUTION, trade_id)}","trade_id":"{trade_id}",'
+        f'"execution_id":"{public_id_text(Kind.EXECUTION, trade_id)}","trade_id":"{trade_id}",'
         f'"price":{price:f},"quantity":{quantity}'
     )
     for order in (taker, maker):

@@ -1,12 +1,13 @@
 """``manage.py events_rebase``: let the relay go on after the database was restored."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from apps.events.anchors import anchors_restart
+from apps.events.anchors import anchor_newest, anchors_restart
 from apps.events.facts import EventRow
 from apps.events.relay import Relay
 from apps.events.services import event_append
@@ -32,6 +33,23 @@ class Command(BaseCommand):
             self.stdout.write(f"{relay.name}: epoch {relay.position.stream_epoch}")
         if anchors_restart(settings.AUDIT_ANCHOR_DIR):
             self.stdout.write("The anchors knew blocks that are not here any more: they begin a new start.")
+        if kafka:
+            self._kafka_restart()
+
+    def _kafka_restart(self) -> None:
+        """Void what the anchors in Kafka say of blocks after the present tip."""
+        from apps.events.kafka.anchors import KafkaAnchors
+
+        anchor, anchors = anchor_newest(), KafkaAnchors()
+        try:
+            if anchor is not None:
+                anchors(replace(anchor, is_new_start=True))
+        except OSError as error:
+            raise CommandError(
+                f"The anchors in Kafka could not begin a new start, run this again: {error}"
+            ) from error
+        finally:
+            anchors.close()
 
     def _rebase_tell(self, relay: Relay) -> None:
         """Put the act on record before it is done: a sink may get its last events again from here on."""

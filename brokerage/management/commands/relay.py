@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,14 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import connections
 
 from apps.events.relay import Relay, relay_run
-from brokerage.wiring import anchoring, quotes_recording, relay_groups, relay_kafka, relay_wait
+from brokerage.wiring import (
+    anchoring,
+    anchoring_kafka,
+    quotes_recording,
+    relay_groups,
+    relay_kafka,
+    relay_wait,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +43,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
         relays = [relay_kafka()] if options["kafka"] else relay_groups()
+        anchors = anchoring_kafka if options["kafka"] else anchoring
         # Each relay has a thread and a session of its own, so that a slow sink holds no other back.
         connections.close_all()
         threads = []
@@ -43,9 +52,9 @@ class Command(BaseCommand):
                 self.stderr.write("KAFKA_BOOTSTRAP_SERVERS is not set: there is no Kafka to carry events to.")
                 sys.exit(EXIT_CANNOT)
             threads.append(threading.Thread(target=partial(_relay_live, one, stopping), name=one.name))
+        threads.append(threading.Thread(target=partial(_anchors_live, anchors, stopping), name="anchors"))
         if not options["kafka"]:
             threads.append(threading.Thread(target=partial(_quotes_live, stopping), name="quotes"))
-            threads.append(threading.Thread(target=partial(_anchors_live, stopping), name="anchors"))
         for thread in threads:
             thread.daemon = True
             thread.start()
@@ -66,10 +75,10 @@ def _relay_live(relay: Relay, stopping: threading.Event) -> None:
         connections.close_all()
 
 
-def _anchors_live(stopping: threading.Event) -> None:
-    """Anchor the chain; an error that is not the file's ends the whole process, as a relay's does."""
+def _anchors_live(anchors: Callable[[threading.Event], None], stopping: threading.Event) -> None:
+    """Anchor the chain; an error that is not its other end's ends the whole process, as a relay's does."""
     try:
-        anchoring(stopping)
+        anchors(stopping)
     except BaseException:
         logger.exception("the anchoring of the chain ends its process")
         logging.shutdown()

@@ -3,6 +3,7 @@
 import sys
 from argparse import ArgumentTypeError
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ from apps.audit.services.verification import (
     processes_default,
     stretch_of,
 )
+from apps.audit.skeleton import Stretch
+from apps.events.kafka.anchors import anchors_list
+from apps.events.kafka.completeness import events_resend, kafka_compare
+from apps.events.kafka.connection import KafkaAway
+from apps.events.kafka.sink import KafkaSink
+from apps.events.relay import SinkUnavailable
 from apps.primitives.clock import utc_now
 from apps.primitives.errors import BrokerageError
 from apps.primitives.ids import id_time
@@ -51,14 +58,22 @@ class Command(BaseCommand):
         parser.add_argument(
             "--anchors", type=Path, metavar="DIR", help="another folder of anchors than AUDIT_ANCHOR_DIR"
         )
+        parser.add_argument(
+            "--kafka", action="store_true", help="compare with the anchors and the events in Kafka too"
+        )
+        parser.add_argument(
+            "--resend", action="store_true", help="with --kafka: send again what is missing there"
+        )
         parser.add_argument("--processes", type=_processes_argument, help="as many as cores unless given")
 
     def handle(self, *args: Any, **options: Any) -> None:
         stretch = stretch_of(*self._days(options))
         folder = options["anchors"] or settings.AUDIT_ANCHOR_DIR
+        if options["resend"] and not options["kafka"]:
+            self._refuse("--resend goes with --kafka.")
         if options["anchors"] is not None and not folder.is_dir():
             self._refuse(f"--anchors names {folder}, which is not a folder.")
-        started = utc_now()
+        started, since = utc_now(), id_time(max(stretch.low, 0))
         try:
             length = max(events_estimate(stretch), 1)
             hidden = not sys.stderr.isatty()
@@ -66,14 +81,38 @@ class Command(BaseCommand):
                 verdict = audit_verify(
                     stretch,
                     folder,
+                    [("Kafka", partial(anchors_list, since))] if options["kafka"] else (),
                     processes=options["processes"] or processes_default(),
                     progress=bar.update,
                 )
-        except (psycopg.Error, BrokerageError) as error:
+        except (psycopg.Error, BrokerageError, KafkaAway) as error:
             self._refuse(f"the audit log cannot be verified now: {error}")
         self._tell(verdict, (utc_now() - started).total_seconds())
-        if not verdict.is_whole:
+        kafka_is_whole = self._kafka(stretch, options["resend"]) if options["kafka"] else True
+        if not (verdict.is_whole and kafka_is_whole):
             raise SystemExit(FOUND)
+
+    def _kafka(self, stretch: Stretch, is_to_resend: bool) -> bool:
+        """Compare Kafka with the table, and tell; returns whether everything is there now."""
+        try:
+            found = kafka_compare(stretch.low, stretch.high + 1)
+            missing = sorted({number for _, number in found.missing})
+            sent = events_resend(missing, KafkaSink()) if is_to_resend else 0
+        except (KafkaAway, SinkUnavailable) as error:
+            self._refuse(str(error))
+        self.stdout.write(
+            f"Kafka: {found.events} events compared with {found.records} records, "
+            f"{found.duplicates} of them repetitions."
+        )
+        for line in found.lines(SHOWN_MAX):
+            self.stdout.write(line)
+        if missing and not sent:
+            self.stdout.write(f"{len(missing)} events are missing: --resend sends them again.")
+        elif sent:
+            self.stdout.write(f"{sent} events were sent again.")
+        if found.is_equal:
+            self.stdout.write("Kafka has everything.")
+        return found.is_equal or bool(sent and not (found.changed or found.unknown))
 
     def _days(self, options: dict[str, Any]) -> tuple[date | None, date | None]:
         day, first, last = options["day"], options["first"], options["last"]
