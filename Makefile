@@ -83,8 +83,8 @@ down: ## Stop what `make up` or `make run` started; return when it has stopped
 status: ## Show the processes
 	@test ! -x $(PYTHON) || $(SUPERVISOR) status || true
 
-demo-reset: down ## Throw away the embedded data and begin with a new demo market at the next start
-	@rm -rf var/postgres var/postgres.new var/valkey var/snapshots var/demo.json var/secrets.json var/beat-schedule*
+demo-reset: down kafka-down ## Throw away the embedded data and begin with a new demo market at the next start
+	@rm -rf var/postgres var/postgres.new var/valkey var/snapshots var/anchors var/archive var/kafka var/demo.json var/secrets.json var/beat-schedule*
 	@echo "The demo's data is gone; the next start makes it anew."
 
 kafka: setup ## Start a real Apache Kafka in the background, KAFKA_NODES of 1 or 3, and say how to use it; needs Java, the first time Maven

@@ -140,6 +140,19 @@ def test_what_is_not_sealed_stays(days: Path) -> None:
     assert "events_2026_01_10" in attached() and Event.objects.count() == 2
 
 
+def test_what_a_sink_was_not_told_stays_until_the_sink_is_given_up(days: Path) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO relay_cursors (sink, stream_epoch, xact_id, event_id, system_identifier) "
+            "SELECT 'kafka', 1, xact_id::text::bigint, id, '' FROM events ORDER BY id OFFSET 40 LIMIT 1"
+        )
+    with pytest.raises(Refused, match="events that kafka was not told yet.*--give-up kafka"):
+        archive_all()
+    assert "events_2026_01_08" not in attached() and "events_2026_01_09" in attached()
+    call_command("audit_archive", "--before", "2026-02-01", "--give-up", "kafka", stdout=StringIO())
+    assert Event.objects.count() == 0 and audit_verify().is_whole
+
+
 def test_what_was_tampered_with_stays(days: Path) -> None:
     with psycopg.connect(dsn_text(), autocommit=True) as session, unguarded(session):
         session.execute("UPDATE events SET user_id = 9 WHERE id = %s", (day_bounds(OLD)[0] + 7,))

@@ -22,7 +22,6 @@ from tests.support.matching import Exchange, matching_url
 
 PAGE = ROOT / "docs" / "subscribers.md"
 SYMBOL = "PAGE"
-"""A share that no other test trades: Kafka keeps what they left."""
 
 
 def block(language: str) -> str:

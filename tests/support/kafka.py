@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from apps.events.kafka.administration import topics_ensure
 from apps.events.topics import TOPIC_PARTITIONS, TOPICS
@@ -106,6 +106,20 @@ class KafkaReader:
             consumer.close(autocommit=False)
 
 
+def topics_empty(bootstrap: str) -> None:
+    """Delete what earlier tests have written: subscribers begin with the oldest."""
+    servers = bootstrap.split(",")
+    partitions = [TopicPartition(topic, n) for topic in TOPICS for n in range(TOPIC_PARTITIONS)]
+    consumer = KafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
+    ends, begins = consumer.end_offsets(partitions), consumer.beginning_offsets(partitions)
+    consumer.close(autocommit=False)
+    full = {where: end for where, end in ends.items() if end > begins[where]}
+    if full:
+        admin = KafkaAdminClient(bootstrap_servers=servers)
+        admin.delete_records(full)
+        admin.close()
+
+
 @pytest.fixture(scope="session")
 def kafka_cluster() -> Iterator[EmbeddedKafka]:
     """One broker for all tests of this process, with the topics."""
@@ -125,11 +139,12 @@ def _topics_made() -> set[str]:
 
 @pytest.fixture
 def kafka(kafka_cluster: EmbeddedKafka, _topics_made: set[str], settings: Any) -> EmbeddedKafka:
-    """The broker, as the settings know it, running and with its topics."""
+    """The broker, as the settings know it, running and with its topics, in which nothing is."""
     settings.KAFKA_BOOTSTRAP_SERVERS = kafka_cluster.bootstrap.split(",")
     if kafka_cluster.bootstrap not in _topics_made:
         topics_ensure(replication=1)
         _topics_made.add(kafka_cluster.bootstrap)
+    topics_empty(kafka_cluster.bootstrap)
     return kafka_cluster
 
 

@@ -19,6 +19,8 @@ from apps.audit.skeleton import STRETCH_SQL, Stretch
 from apps.audit.units import session_open
 from apps.events.chain import ids_range
 from apps.events.models import PARTITIONED, EventArchive
+from apps.events.relay import LOOK_BACK
+from apps.events.sealing import SINK
 from apps.operations.services.partition_retention import partition_end
 from apps.operations.services.partitions import (
     Home,
@@ -48,19 +50,30 @@ class Archived:
     events: int
 
 
-def events_archive(before: date, today: date) -> Iterator[Archived]:
+def events_archive(before: date, today: date, given_up: Iterable[str] = ()) -> Iterator[Archived]:
     """Archive every day and month of events that ended by ``before`` (a UTC day), the oldest first.
 
     Each is verified, written aside, waited for, read back, and only then dropped, in one short transaction
-    with its row in ``event_archives``: whatever dies in between is done again. Raises ``Invalid`` for a day
-    that is too young, ``Refused`` for records that are not sealed or not what was sealed, and ``Conflict``
-    while somebody else archives or verifies.
+    with its row in ``event_archives``: whatever dies in between is done again. Sinks in ``given_up`` never
+    get what they were not told. Raises ``Invalid`` for a day that is too young, ``Refused`` for records that
+    another sink waits for, that are not sealed or not what was sealed, and ``Conflict`` while somebody else
+    archives or verifies.
     """
     if before > today - timedelta(days=KEEP_DAYS):
         raise Invalid("too_young", f"The last {KEEP_DAYS} days of events stay in their table.")
     with session_open(dsn_text()) as session, archiving_locked(session, MOVE):
         for name, archive in _old(before):
+            _delivered_check(session, archive, list(given_up))
             yield _archive(session, name, archive)
+
+
+WAITING_SQL = """
+SELECT c.sink FROM relay_cursors c
+WHERE c.sink <> ALL (%s) AND EXISTS (
+    SELECT FROM events e WHERE e.id BETWEEN greatest(%s, c.event_id - (%s::bigint << 21)) AND %s
+      AND (e.xact_id, e.id) > (c.xact_id::text::xid8, c.event_id))
+ORDER BY c.sink
+"""
 
 
 def _old(before: date) -> list[tuple[str, Archive]]:
@@ -76,6 +89,22 @@ def _old(before: date) -> list[tuple[str, Archive]]:
 
 def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _delivered_check(session: Any, archive: Archive, given_up: list[str]) -> None:
+    """Refuse while a sink has yet to be told some of these: Kafka may be away for longer than days stay."""
+    look_back_ms = LOOK_BACK // timedelta(milliseconds=1)
+    # What is not sealed is refused by proving, and nobody can give that up.
+    rows = session.execute(
+        WAITING_SQL, ([SINK, *given_up], archive.low, look_back_ms, archive.high)
+    ).fetchall()
+    if rows:
+        sinks = ", ".join(sink for (sink,) in rows)
+        raise Refused(
+            "undelivered",
+            f"{archive.name} has events that {sinks} was not told yet. If it is never to be told, say "
+            f"--give-up {rows[0][0]}.",
+        )
 
 
 def _archive(session: Any, name: str, archive: Archive) -> Archived:

@@ -47,7 +47,8 @@ class Verdict:
 
     outcome: Outcome = field(default_factory=Outcome)
     anchored: Anchored = field(default_factory=Anchored)
-    anchor_places: list[str] = field(default_factory=list)
+    anchor_places: dict[str, int] = field(default_factory=dict)
+    """How many anchors of each place match."""
     first_day: date | None = None
     last_day: date | None = None
     last_block: int = 0
@@ -114,12 +115,13 @@ def stretch_verify(
     dsn = dsn_text()
     cutting = Cutting(stretch, _standing(session), archives_list(), session)
     watches = _watches(verdict, cutting, stretch, anchor_folder, other_anchors)
-    bones = _watched(session, cutting, watches, verdict)
+    bones = _watched(session, cutting, list(watches.values()), verdict)
     for outcome in _outcomes(dsn, cutting.units(bones), processes):
         verdict.outcome.merge(outcome)
         progress(outcome.events)
-    for watch in watches:
+    for name, watch in watches.items():
         verdict.anchored.merge(watch.anchored)
+        verdict.anchor_places[name] = watch.anchored.matched
 
 
 def events_estimate(stretch: Stretch) -> int:
@@ -162,22 +164,21 @@ def _watches(
     stretch: Stretch,
     folder: Path | None,
     others: Iterable[tuple[str, AnchorLines]],
-) -> list[AnchorWatch]:
-    """Return one watch for each place of anchors that has any."""
+) -> dict[str, AnchorWatch]:
+    """Return one watch for each place where anchors are, by its name."""
     sources: list[tuple[str, AnchorLines]] = []
     if folder is not None and folder.is_dir():
         sources.append((str(folder), partial(anchors_list, folder)))
     sources += others
-    watches = []
+    watches = {}
     for name, lines in sources:
         anchors = _vouching(lines, verdict)
-        verdict.anchor_places.append(name)
         wanted = (
             anchor
             for anchor in anchors
             if anchor.block_no >= cutting.first and (stretch.is_whole or anchor.block_no <= cutting.last)
         )
-        watches.append(AnchorWatch(wanted, verdict.findings))
+        watches[name] = AnchorWatch(wanted, verdict.findings)
     return watches
 
 

@@ -20,11 +20,18 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--before", type=day_argument, required=True, metavar="DAY", help="a UTC day")
+        parser.add_argument(
+            "--give-up",
+            action="append",
+            default=[],
+            metavar="SINK",
+            help="archive what this sink of the relay was not told, and never will be",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         count = 0
         try:
-            for done in events_archive(options["before"], utc_now().date()):
+            for done in events_archive(options["before"], utc_now().date(), options["give_up"]):
                 self.stdout.write(
                     f"{done.archive.path}: {done.events} events, verified, dropped from the table."
                 )

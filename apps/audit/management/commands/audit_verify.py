@@ -145,11 +145,10 @@ class Command(BaseCommand):
         self._findings_tell(verdict)
 
     def _anchors_tell(self, verdict: Verdict) -> None:
+        for place, matched in verdict.anchor_places.items():
+            self.stdout.write(f"{matched} anchors of {place} match.")
         if not verdict.anchored.matched:
             self.stdout.write("No anchor was there to compare with: a tail that was cut would not be seen.")
-        else:
-            places = " and ".join(verdict.anchor_places)
-            self.stdout.write(f"{verdict.anchored.matched} anchors of {places} match.")
         if verdict.anchored.voided:
             self.stdout.write(
                 f"{verdict.anchored.voided} anchors are void: a restore set the chain back to before them."
