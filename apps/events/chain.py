@@ -76,16 +76,15 @@ def leaf_hash(value: bytes) -> bytes:
     return hashlib.sha256(value).digest()
 
 
-def head_next(head: bytes, leaf: bytes) -> bytes:
-    """Return a topic partition's head after one more leaf."""
-    return hashlib.sha256(head + leaf).digest()
-
-
 def heads_follow(heads: dict[int, bytes], leaves: Iterable[tuple[int, bytes]]) -> set[int]:
-    """Move ``heads`` on over (topic partition, leaf) in sealed order; returns the partitions touched."""
+    """Move ``heads`` on over (topic partition, leaf) in sealed order; returns the partitions touched.
+
+    A topic partition's next head is the SHA-256 of its head and the leaf, one after the other.
+    """
     touched = set()
+    sha256 = hashlib.sha256
     for partition, leaf in leaves:
-        heads[partition] = head_next(heads.get(partition, NOTHING), leaf)
+        heads[partition] = sha256(heads.get(partition, NOTHING) + leaf).digest()
         touched.add(partition)
     return touched
 

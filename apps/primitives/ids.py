@@ -11,6 +11,7 @@ EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 SEQUENCE_BITS = 21
 ID_MAX = 2**63 - 1
 _TAG_MASK = (1 << 46) - 1
+_sha256 = hashlib.sha256
 
 
 class Kind(Enum):
@@ -59,15 +60,25 @@ def public_id(kind: Kind, number: int) -> UUID:
     return UUID(int=(high << 80) | (8 << 76) | (middle << 64) | (0b10 << 62) | tail)
 
 
+def _parts(code: int) -> tuple[bytes, dict[str, str], dict[str, str]]:
+    """Return what is hashed before a number, and two groups by the hexadecimal digit they hang on."""
+    variants = {f"{low:x}": f"{0x8000 | low << 10 | code >> 2:04x}" for low in range(16)}
+    tag_starts = {f"{digit:x}": f"{(code & 3) << 2 | digit & 3:x}" for digit in range(16)}
+    return b"openbell:%d:" % code, variants, tag_starts
+
+
+_PARTS = {kind.value: _parts(kind.value) for kind in Kind}
+
+
 def public_id_text(kind: Kind, number: int) -> str:
-    """Return ``str(public_id(kind, number))`` in a third of its time, for what leaves by the million."""
+    """Return ``str(public_id(kind, number))`` in less than half its time, for what leaves by the million."""
     assert 0 <= number <= ID_MAX, "ids are 63-bit"
-    code = kind.value
-    digest = hashlib.sha256(b"openbell:%d:%d" % (code, number)).digest()
-    tail = (code & 3) << 46 | int.from_bytes(digest[:6], "big") & _TAG_MASK
-    variant = 0x8000 | (number & 0xF) << 10 | code >> 2
-    high = f"{number >> 32:08x}-{number >> 16 & 0xFFFF:04x}"
-    return f"{high}-8{number >> 4 & 0xFFF:03x}-{variant:04x}-{tail:012x}"
+    hashed, variants, tag_starts = _PARTS[kind._value_]
+    tag = _sha256(b"%b%d" % (hashed, number)).hexdigest()
+    digits = f"{number:016x}"
+    return (
+        f"{digits[:8]}-{digits[8:12]}-8{digits[12:15]}-{variants[digits[15]]}-{tag_starts[tag[0]]}{tag[1:12]}"
+    )
 
 
 def public_id_decode(kind: Kind, public: UUID) -> int:
