@@ -68,6 +68,7 @@ class Environment:
     public_url: str
     public_url_is_given: bool
     metrics_token: str
+    client_address_header: str
     market_calendar: str
     quotes_kept_days: int
     price_bands_are_on: bool
@@ -123,6 +124,7 @@ def environment_read(
         public_url=(url(values, "PUBLIC_URL") or "http://127.0.0.1:8000").rstrip("/"),
         public_url_is_given=bool(text(values, "PUBLIC_URL")),
         metrics_token=_metrics_token(values),
+        client_address_header=text(values, "CLIENT_ADDRESS_HEADER"),
         market_calendar=market_calendar,
         quotes_kept_days=integer(values, "MARKETDATA_QUOTES_DAYS", 30, 1, 3_660),
         price_bands_are_on=boolean(values, "PRICE_BANDS", market_calendar != "OPEN"),

@@ -13,6 +13,21 @@ GATE_WRITER_SQL = "LOCK TABLE booking_gate IN ROW EXCLUSIVE MODE"
 """Taken first by every other writer of balances: they exclude booking, not one another."""
 
 
+GATE_ALONE_SQL = "LOCK TABLE booking_gate IN SHARE ROW EXCLUSIVE MODE"
+"""Taken by a writer of several accounts that may wait for one of them: it excludes booking and all others."""
+
+
+def booking_gate_enter_alone() -> None:
+    """Keep every other writer of balances out before the first row is locked.
+
+    An account's events are in the order of transaction ids, and the first lock of a row draws one: whoever
+    then waited for another account would come before somebody who was drawn later and commits first.
+    """
+    assert connection.in_atomic_block, "the booking gate is held until the end of a transaction"
+    with connection.cursor() as cursor:
+        cursor.execute(GATE_ALONE_SQL)
+
+
 def booking_gate_enter() -> None:
     """Take the writers' side of the booking gate; must be the first statement of the transaction."""
     assert connection.in_atomic_block, "the booking gate is held until the end of a transaction"

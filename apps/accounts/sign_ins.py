@@ -14,8 +14,10 @@ from apps.events.types import EventType
 from apps.primitives.clock import iso, utc_now
 
 
-def _tell(event_type: EventType, request: HttpRequest | None, user: Any, username: str | None) -> None:
-    origin = request_origin(request, user) if request is not None else SYSTEM
+def _tell(
+    event_type: EventType, request: HttpRequest | None, user: Any, username: str | None, actor: Any
+) -> None:
+    origin = request_origin(request, actor) if request is not None else SYSTEM
     data = {"username": username, "door": _door(request), "at": iso(utc_now())}
     row = EventRow(event_type, user.pk if user else 0, data, metadata=origin.metadata())
     with connection.cursor() as cursor:
@@ -27,18 +29,21 @@ def _door(request: HttpRequest | None) -> str:
 
 
 def _signed_in(request: HttpRequest, user: Any, **_: Any) -> None:
-    _tell(EventType.SIGNED_IN, request, user, user.get_username())
+    _tell(EventType.SIGNED_IN, request, user, user.get_username(), user)
 
 
 def _signed_out(request: HttpRequest, user: Any, **_: Any) -> None:
     if user is not None:
-        _tell(EventType.SIGNED_OUT, request, user, user.get_username())
+        _tell(EventType.SIGNED_OUT, request, user, user.get_username(), user)
 
 
 def _sign_in_failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
-    """Tell of somebody known by name only: people type their password into the name's field."""
+    """Tell of somebody known by name only: people type their password into the name's field.
+
+    Nobody has shown who he is: the event is about the user, and not the user's act.
+    """
     user = User.objects.filter(username=credentials.get("username") or "").first()
-    _tell(EventType.SIGN_IN_FAILED, request, user, user.get_username() if user else None)
+    _tell(EventType.SIGN_IN_FAILED, request, user, user.get_username() if user else None, None)
 
 
 def signals_connect() -> None:

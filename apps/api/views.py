@@ -11,9 +11,8 @@ from apps.api.headers import headers_add
 from apps.api.parsers import text_is_storable
 from apps.api.throttles import KeyThrottle
 from apps.events.facts import Origin
+from apps.events.origins import client_address, user_agent
 from apps.primitives.errors import Invalid
-
-USER_AGENT_LENGTH_MAX = 200
 
 
 class PublishedView(APIView):
@@ -41,12 +40,11 @@ def caller_of(request: Request) -> Caller:
 
 
 def origin_of(request: Request) -> Origin:
-    """Return who askedand from where; the key stands for the session."""
+    """Return who asked, and from where; the key stands for the session."""
     caller = caller_of(request)
-    agent = request.headers.get("User-Agent", "")[:USER_AGENT_LENGTH_MAX]
     return Origin(
-        ip_address=request.META.get("REMOTE_ADDR"),
-        user_agent="".join(letter for letter in agent if letter.isprintable()),
+        ip_address=client_address(request),
+        user_agent=user_agent(request),
         session_id=f"key:{caller.key_id}",
         actor_id=caller.user_id,
     )

@@ -1,18 +1,42 @@
 """Who acts, and from where: read off a web request, and at hand where no request is handed down."""
 
 import hashlib
+import os
+import pwd
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from ipaddress import ip_address
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from apps.events.facts import SYSTEM, Origin
 
-USER_AGENT_LENGTH_MAX = 200
+USER_AGENT_LENGTH_MAX = OPERATOR_LENGTH_MAX = 200
 
 _acting: ContextVar[Origin] = ContextVar("acting", default=SYSTEM)
+
+
+def client_address(request: Any) -> str | None:
+    """Return where a request comes from: by the connection, or by the header of the proxy that is trusted.
+
+    A proxy puts the address it saw last; what stands before it in the header is whatever a client wrote.
+    """
+    header = settings.CLIENT_ADDRESS_HEADER
+    told = request.headers.get(header, "").rpartition(",")[2].strip() if header else ""
+    with suppress(ValueError):
+        return str(ip_address(told))
+    address: str | None = request.META.get("REMOTE_ADDR")
+    return address
+
+
+def user_agent(request: Any) -> str:
+    """Return what a client calls itself, as much of it as is kept."""
+    agent = request.headers.get("User-Agent", "")[:USER_AGENT_LENGTH_MAX]
+    return "".join(letter for letter in agent if letter.isprintable())
 
 
 def request_origin(request: HttpRequest, user: Any = None) -> Origin:
@@ -22,13 +46,21 @@ def request_origin(request: HttpRequest, user: Any = None) -> Origin:
     """
     key = getattr(getattr(request, "session", None), "session_key", None)
     actor = user or getattr(request, "user", None)
-    agent = request.headers.get("User-Agent", "")[:USER_AGENT_LENGTH_MAX]
     return Origin(
-        ip_address=request.META.get("REMOTE_ADDR"),
-        user_agent="".join(letter for letter in agent if letter.isprintable()),
+        ip_address=client_address(request),
+        user_agent=user_agent(request),
         session_id=hashlib.sha256(key.encode()).hexdigest()[:16] if key else None,
         actor_id=getattr(actor, "pk", None),
     )
+
+
+def operator_name() -> str:
+    """Return who runs this command: the operating system's user and host, whatever the environment says."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"[:OPERATOR_LENGTH_MAX]
 
 
 def origin_current() -> Origin:

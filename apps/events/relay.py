@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from django.db import connection
 
 from apps.events.records import EventRecord, event_record
-from apps.events.states import away_tell
+from apps.events.states import BACK_SQL, away_tell
 from apps.primitives.failpoints import failpoint
 from apps.primitives.ids import id_floor, id_time
 
@@ -71,12 +71,15 @@ FROM moved, unnest(%(days)s::date[], %(counts)s::bigint[]) AS told (day, deliver
 ON CONFLICT (sink, stream_epoch, day) DO UPDATE SET delivered = d.delivered + excluded.delivered
 """
 
+# An id from the future, of a clock that has since stepped back, must not hide what is written now.
+_FLOOR = "least(%(floor)s, ((extract(epoch FROM now()) * 1000)::bigint - 1577836800000 - 600000) << 21)"
+
 # The order is named by the table's columns: the text made of one has its name, and no index.
-EVENTS_READ_SQL = """
+EVENTS_READ_SQL = f"""
 SELECT id, topic, event_type, user_id, account_id, account_seq, "timestamp",
        data::text, metadata::text, xact_id::text::bigint
 FROM events
-WHERE id >= %(floor)s
+WHERE id >= {_FLOOR}
   AND (xact_id, id) > (%(xact_id)s::text::xid8, %(event_id)s::bigint)
   AND xact_id < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY events.xact_id, events.id LIMIT %(limit)s
@@ -92,13 +95,13 @@ ORDER BY id LIMIT %(limit)s
 """
 
 # The lock on its own transaction id names the session that holds us back, whatever database it writes to.
-HELD_BACK_SQL = """
+HELD_BACK_SQL = f"""
 SELECT e.id, extract(epoch FROM clock_timestamp() - e."timestamp")::int AS waiting_s,
        pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest,
        (SELECT pid FROM pg_locks WHERE locktype = 'transactionid' AND granted
         AND transactionid = pg_snapshot_xmin(pg_current_snapshot())::xid LIMIT 1) AS pid
 FROM (SELECT id, "timestamp" FROM events
-      WHERE id >= %(floor)s AND (xact_id, id) > (%(xact_id)s::text::xid8, %(event_id)s::bigint)
+      WHERE id >= {_FLOOR} AND (xact_id, id) > (%(xact_id)s::text::xid8, %(event_id)s::bigint)
       ORDER BY xact_id, id LIMIT 1) AS e
 """
 
@@ -272,6 +275,11 @@ class Relay:
         elif is_news:
             logger.warning("the sink %s is away, its events wait: %s", self.name, error)
 
+    def back_tell(self) -> None:
+        """Say that the sink takes events again, if it was said that it does not."""
+        if self._execute(BACK_SQL, sink=self.name):
+            logger.warning("the sink %s goes on", self.name)
+
     def _after(self) -> dict[str, Any]:
         position = self.position
         return {
@@ -341,9 +349,14 @@ def relay_run(relay: Relay, wait: Callable[[float], None], stopping: Callable[[]
     """
     relay.start()
     idle, away = 0, 0
+    # What an earlier process said of its sink is over with the first events that this one delivers.
+    is_back_told = False
     while not stopping():
         try:
             count, away = relay.step(), 0
+            if count and not is_back_told:
+                relay.back_tell()
+                is_back_told = True
             if count == relay.batch_events_max:
                 continue
             idle = 0 if count else idle + 1
@@ -353,6 +366,7 @@ def relay_run(relay: Relay, wait: Callable[[float], None], stopping: Callable[[]
         except SinkUnavailable as error:
             relay.away_tell(error, is_news=away % ALARM_EVERY_TRIES == 0)
             away += 1
+            is_back_told = False
             wait(AWAY_S)
             continue
         # Soon after a wake-up an older transaction may still be hiding the newest events.

@@ -40,7 +40,8 @@ SELECT c.sink, c.updated_at, w.waiting, w.oldest_at
 FROM relay_cursors c CROSS JOIN LATERAL (
     SELECT count(*) AS waiting, min(at) AS oldest_at FROM (
         SELECT e."timestamp" AS at FROM events e
-        WHERE e.id >= c.event_id - (600000::bigint << 21)
+        WHERE e.id >= least(c.event_id, ((extract(epoch FROM now()) * 1000)::bigint - 1577836800000) << 21)
+                      - (600000::bigint << 21)
           AND (e.xact_id, e.id) > (c.xact_id::text::xid8, c.event_id)
         ORDER BY e.xact_id, e.id LIMIT {LAG_COUNT_MAX}) AS first) AS w
 ORDER BY c.sink

@@ -21,6 +21,9 @@ ON CONFLICT (sink) DO UPDATE SET problem = excluded.problem, told_at = excluded.
         THEN s.away_at ELSE excluded.away_at END
 """
 
+# The relay itself says it, by the session with which it moves its cursor.
+BACK_SQL = "UPDATE relay_states SET problem = '' WHERE sink = %(sink)s AND problem <> ''"
+
 BYTES_SQL = """
 INSERT INTO relay_states AS s (sink, problem, sent_bytes) VALUES (%(sink)s, '', %(bytes)s)
 ON CONFLICT (sink) DO UPDATE SET sent_bytes = s.sent_bytes + excluded.sent_bytes

@@ -9,6 +9,7 @@ ROLE = "openbell_app"
 
 APPEND_ONLY = (
     "events",
+    "event_archives",
     "event_blocks",
     "transactions",
     "matching_journal",
@@ -17,8 +18,11 @@ APPEND_ONLY = (
 )
 """Tables to which rows are only ever added."""
 
-NEVER_DELETED = ("event_archives", "trades", "orders", "order_client_keys", "accounts", "positions")
+NEVER_DELETED = ("trades", "orders", "order_client_keys", "accounts", "positions")
 """Tables whose rows may change where their triggers allow it, but never go."""
+
+EVENT_COLUMNS = "topic, event_type, user_id, account_id, account_seq, data, metadata"
+"""What the application says of an event; id, time and transaction are the server's own."""
 
 GATE = "booking_gate"
 """LOCK TABLE in EXCLUSIVE mode wants UPDATE, in ROW EXCLUSIVE mode UPDATE suffices (15 to 18 agree)."""
@@ -70,6 +74,9 @@ def grant_statements(tables: list[str], sequences: list[str], functions: list[st
     never_deleted = [name for name in NEVER_DELETED if name in tables]
     if append_only:
         statements.append(f"REVOKE UPDATE, DELETE, TRUNCATE ON {', '.join(append_only)} FROM {ROLE}")
+    if "events" in tables:
+        statements.append(f"REVOKE INSERT ON events FROM {ROLE}")
+        statements.append(f"GRANT INSERT ({EVENT_COLUMNS}) ON events TO {ROLE}")
     if never_deleted:
         statements.append(f"REVOKE DELETE, TRUNCATE ON {', '.join(never_deleted)} FROM {ROLE}")
     if GATE in tables:

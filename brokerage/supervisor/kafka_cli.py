@@ -16,7 +16,8 @@ PORT = 19_092
 UP_TEXT = """\
 Kafka is ready at {bootstrap}, {what}; its data is in {folder}.
   make the topics:     KAFKA_BOOTSTRAP_SERVERS={bootstrap} .venv/bin/python manage.py kafka_topics{lowered}
-  start the platform:  KAFKA_BOOTSTRAP_SERVERS={bootstrap} make run
+  compare them:        the same with --check
+  start the platform:  KAFKA_BOOTSTRAP_SERVERS={bootstrap} make run   (after `make down`, if it runs)
   stop Kafka:          make kafka-down"""
 
 

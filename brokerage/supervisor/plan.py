@@ -135,9 +135,10 @@ def process_environment(
     return env
 
 
-def hand_environment(addresses: Addresses) -> dict[str, str]:
+def hand_environment(environment: Environment, addresses: Addresses) -> dict[str, str]:
     """Return what a command typed by hand finds in `var/environment.json` while the servers run."""
     return {
+        "KAFKA_BOOTSTRAP_SERVERS": ",".join(environment.kafka_bootstrap_servers),
         "DATABASE_URL": addresses.database["owner"],
         "DATABASE_OWNER_URL": addresses.database["owner"],
         "DATABASE_RUNNER_URL": addresses.database["runner"],

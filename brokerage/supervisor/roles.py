@@ -31,6 +31,8 @@ class Role:
     in_group: bool
     may_use_reserve: bool = False
     settings: dict[str, str] = field(default_factory=dict)
+    main_settings: dict[str, str] = field(default_factory=dict)
+    """Those that hold in the main database alone."""
 
 
 # A stalled web process must not stop the market: its transactions end after 250 ms whatever happens.
@@ -39,6 +41,8 @@ WEB_SETTINGS = {
     "idle_in_transaction_session_timeout": "250ms",
     "lock_timeout": "250ms",
 }
+# Whoever reads events in commit order looks ten minutes back for what was drawn before and committed after.
+WRITER_SETTINGS = {"transaction_timeout": "5min"}
 ROLES = (
     Role("owner", "LOGIN NOSUPERUSER CREATEDB", in_group=False),
     Role("web", "LOGIN NOSUPERUSER NOCREATEDB", in_group=True, settings=WEB_SETTINGS),
@@ -48,6 +52,7 @@ ROLES = (
         in_group=True,
         may_use_reserve=True,
         settings={"lock_timeout": "5s", "idle_in_transaction_session_timeout": "5s"},
+        main_settings=WRITER_SETTINGS,
     ),
     Role(
         "runner",
@@ -57,6 +62,7 @@ ROLES = (
         # No idle_session_timeout: a standby waits on its one session for as long as the leader lives.
         # A batch that elects ten thousand stops thinks for seconds between two statements: it must not end.
         settings={"lock_timeout": "5s", "idle_in_transaction_session_timeout": "30s"},
+        main_settings=WRITER_SETTINGS,
     ),
 )
 ROLE_NAMES = (SUPERUSER, *(role.name for role in ROLES))
@@ -73,6 +79,9 @@ def roles_ensure(superuser_url: str, passwords: dict[str, str], databases: Seque
         present = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
         for database in databases:
             _database_ensure(connection, database, database in present)
+            if database == DATABASES[0]:
+                for role in ROLES:
+                    _settings_set(connection, role, role.main_settings, database)
 
 
 def _role_ensure(connection: psycopg.Connection[Any], role: Role, password: str, exists: bool) -> None:
@@ -86,9 +95,17 @@ def _role_ensure(connection: psycopg.Connection[Any], role: Role, password: str,
     if role.may_use_reserve and connection.info.server_version >= RESERVED_CONNECTIONS_SINCE:
         connection.execute(sql.SQL("GRANT pg_use_reserved_connections TO {}").format(name))
     connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(name))
-    for setting, value in _settings_supported(role.settings, connection.info.server_version).items():
-        statement = sql.SQL("ALTER ROLE {} SET {} = {}")
-        connection.execute(statement.format(name, sql.Identifier(setting), sql.Literal(value)))
+    _settings_set(connection, role, role.settings)
+
+
+def _settings_set(
+    connection: psycopg.Connection[Any], role: Role, settings: dict[str, str], database: str = ""
+) -> None:
+    where = sql.SQL("IN DATABASE {} ").format(sql.Identifier(database)) if database else sql.SQL("")
+    name = sql.Identifier(f"openbell_{role.name}")
+    for setting, value in _settings_supported(settings, connection.info.server_version).items():
+        statement = sql.SQL("ALTER ROLE {} {}SET {} = {}")
+        connection.execute(statement.format(name, where, sql.Identifier(setting), sql.Literal(value)))
 
 
 def _settings_supported(settings: dict[str, str], server_version: int) -> dict[str, str]:

@@ -77,7 +77,9 @@ class Supervisor:
                 with self._timed(server.name):
                     self._service_start(Watch(server))
         addresses = addresses_make(self._environment, self._folder, ports, self._url, servers)
-        file_replace(self._folder.root / "environment.json", hand_environment(addresses), mode=0o600)
+        file_replace(
+            self._folder.root / "environment.json", hand_environment(self._environment, addresses), mode=0o600
+        )
         plan = self._plan_maker(self._environment, addresses)
         for step in plan.steps:
             self._step_run(step)

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from decimal import Decimal
 
 import psycopg
@@ -11,7 +12,7 @@ from django.db import connection, transaction
 
 from apps.events import relay as relay_module
 from apps.events.facts import EventRow
-from apps.events.models import RelayCursor, RelayDay
+from apps.events.models import RelayCursor, RelayDay, RelayState
 from apps.events.records import EventRecord
 from apps.events.relay import (
     CursorMoved,
@@ -23,7 +24,9 @@ from apps.events.relay import (
 from apps.events.selectors import relay_lag_list
 from apps.events.services import event_append
 from apps.events.types import EventType
+from apps.primitives.clock import utc_now
 from apps.primitives.failpoints import FailpointHit, failpoints_arm
+from apps.primitives.ids import id_floor
 from tests.support.matching import matching_url
 
 AT = "2026-01-08T10:00:00.000000Z"
@@ -210,6 +213,47 @@ def test_alarm_names_the_process_that_holds_the_relay_back(
     delivered(relay, 2)
     [lag] = relay_lag_list()
     assert (lag.waiting, lag.oldest_at) == (0, None)
+
+
+@pytest.mark.made_up_events
+def test_an_event_of_the_future_hides_none_of_the_present(
+    sessions: Callable[[], "psycopg.Connection"],
+) -> None:
+    """As after a clock that was half an hour ahead and has been put right."""
+    seen: list[str] = []
+    relay = Relay("test", lambda events: seen.extend(e.data["username"] for e in events))
+    with sessions() as session:
+        session.execute(
+            "INSERT INTO events (id, topic, event_type, user_id, data, metadata) VALUES (%s, 'audit-log', "
+            "'SIGN_IN_FAILED', 1, '{\"username\": \"AHEAD\"}', '{}')",
+            (id_floor(utc_now() + timedelta(minutes=30)),),
+        )
+    delivered(relay, 1)
+    with sessions() as session:
+        append(session, "NOW")
+    [lag] = relay_lag_list()
+    assert lag.waiting == 1
+    delivered(relay, 1)
+    assert seen == ["AHEAD", "NOW"]
+
+
+def test_the_end_of_an_outage_is_said_once_and_written_down(
+    sessions: Callable[[], "psycopg.Connection"], caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = iter([SinkUnavailable("nobody answers"), None])
+    taken: list[str] = []
+
+    def sink(events: Sequence[EventRecord]) -> None:
+        if error := next(answers, None):
+            raise error
+        taken.extend(event.data["username"] for event in events)
+
+    with sessions() as session:
+        append(session, "A")
+    deadline = time.monotonic() + 10
+    relay_run(Relay("test", sink), lambda _: None, lambda: bool(taken) or time.monotonic() > deadline)
+    assert taken == ["A"] and caplog.text.count("the sink test goes on") == 1
+    assert RelayState.objects.get().problem == ""
 
 
 @pytest.mark.made_up_events

@@ -3,6 +3,7 @@
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from django.db import connection, connections, transaction
 
 from apps.accounts.locks import accounts_locked
+from apps.accounts.models import Account
 from apps.audit.selectors import account_at
 from apps.events.facts import SYSTEM, Origin
 from apps.events.models import Event
@@ -18,7 +20,7 @@ from apps.instruments.selectors import market_session, settlement_date
 from apps.ledger.models import Transaction
 from apps.operations.services import settlement, unwinding
 from apps.operations.services.busting import trade_bust
-from apps.operations.services.funding import shares_issue
+from apps.operations.services.funding import cash_deposit, shares_issue
 from apps.operations.services.reconcile import reconcile_run
 from apps.operations.services.settlement import settlement_run
 from apps.positions.models import Position
@@ -341,6 +343,38 @@ def test_busted_four_times_at_once_it_is_busted_once(
     assert {type(error) for error in errors} <= {Conflict, Unavailable}
     assert [figures(one) for one in parties] == before
     assert Event.objects.filter(event_type="TRADE_BUSTED").count() == 2
+
+
+def test_an_accounts_events_stay_in_order_while_a_bust_waits_for_the_other_account(
+    exchange: Exchange, parties: tuple[Trader, Trader]
+) -> None:
+    trade_id = deal(exchange, *parties, 10, "105.00")
+    later = max(trader.account_id for trader in parties)
+
+    def pay() -> None:
+        cash_deposit(account_id=later, amount=Decimal("11.00"), description="Wire", origin=SYSTEM)
+
+    with transaction.atomic():
+        accounts_locked([later])
+        deposit = threading.Thread(target=at_once, args=([pay],))
+        deposit.start()
+        until(lambda: House().rows(WAITING_SQL), "the deposit waits for the account")
+        busting = threading.Thread(target=at_once, args=([lambda: bust(trade_id)],))
+        busting.start()
+        time.sleep(0.5)
+    deposit.join(30)
+    busting.join(30)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT account_seq FROM events WHERE account_id = %s AND account_seq IS NOT NULL "
+            "ORDER BY xact_id, id",
+            (later,),
+        )
+        numbers = [row[0] for row in cursor.fetchall()]
+    assert numbers == sorted(numbers)
+    assert Trade.objects.get(pk=trade_id).settlement_status == "BUSTED"
+    told, held = account_at(later, utc_now()), Account.objects.get(pk=later)
+    assert told.cash_balance == held.cash_balance
 
 
 def test_settlement_and_bust_at_once_leave_one_of_the_two(

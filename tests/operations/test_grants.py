@@ -81,13 +81,26 @@ def test_entry_booking_settlement_and_busts_need_no_more(
     assert list(statuses) == ["SETTLED", "BUSTED"]
 
 
+@pytest.mark.parametrize("column", ["id", '"timestamp"', "xact_id"])
+def test_an_event_is_numbered_and_dated_by_the_server_alone(as_member: None, column: str) -> None:
+    refused(
+        f"INSERT INTO events ({column}, topic, event_type, user_id, data, metadata) "
+        f"VALUES (DEFAULT, 'audit-log', 'SIGN_IN_FAILED', 1, '{{}}', '{{}}')"
+    )
+
+
 @pytest.mark.parametrize("table", APPEND_ONLY)
 @pytest.mark.parametrize("act", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {}"])
 def test_history_cannot_be_rewritten(as_member: None, table: str, act: str) -> None:
-    column = {"events": "topic", "transactions": "amount", "settlement_steps": "amount"}.get(table)
-    column = (
-        column or {"matching_journal": "epoch", "share_issues": "quantity", "event_blocks": "events"}[table]
-    )
+    column = {
+        "events": "topic",
+        "event_archives": "low",
+        "event_blocks": "events",
+        "matching_journal": "epoch",
+        "settlement_steps": "amount",
+        "share_issues": "quantity",
+        "transactions": "amount",
+    }[table]
     refused(act.format(table, column, column))
 
 

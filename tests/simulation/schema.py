@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import Model, Value
 
-from apps.events.models import Event, NextId, RelayCursor, RelayDay
+from apps.events.models import Event, NextId, RelayCursor, RelayDay, RelayState
 from apps.matching.models import MatchingJournal, MatchingLeader, MatchingStandby, OrderCommand
 from tests.simulation.database import Server, Table, Transaction
 from tests.simulation.sql import Plans
@@ -17,6 +17,7 @@ MODELS: list[type[Model]] = [
     MatchingStandby,
     RelayCursor,
     RelayDay,
+    RelayState,
 ]
 ORDER_COLUMNS = (
     "order_id", "account_id", "symbol_id", "side", "order_type", "time_in_force", "price_units",

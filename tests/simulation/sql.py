@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -82,13 +82,19 @@ VIEWS: dict[str, tuple[list[str], Callable[[Server], Iterator[Row]]]] = {
     "pg_control_system": (["system_identifier"], lambda server: iter([("7312345678901234567",)])),
 }
 
+
+def _epoch(value: datetime | timedelta) -> float:
+    span = value - datetime(1970, 1, 1, tzinfo=UTC) if isinstance(value, datetime) else value
+    return span.total_seconds()
+
+
 GLOBALS: dict[str, Any] = {
     "_Down": _Down,
     "_text": _text,
     "_int": _int,
     "_ints": _ints,
     "_coalesce": _coalesce,
-    "_epoch": lambda span: span.total_seconds(),
+    "_epoch": _epoch,
     "_islice": islice,
     "_seconds": lambda seconds: timedelta(seconds=seconds),
     "Result": Result,

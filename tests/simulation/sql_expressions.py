@@ -33,6 +33,7 @@ BINARY: dict[type, str] = {
     exp.EQ: "==", exp.NEQ: "!=", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<=",
     exp.NullSafeEQ: "==", exp.NullSafeNEQ: "!=",
     exp.And: "and", exp.Or: "or", exp.Add: "+", exp.Sub: "-", exp.Mul: "*",
+    exp.BitwiseLeftShift: "<<",
 }  # fmt: skip
 
 Column = Callable[[str, str], str]

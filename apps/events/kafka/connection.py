@@ -54,10 +54,13 @@ def admin_open() -> KafkaAdminClient:
 def away_text(error: BaseException) -> str:
     """Return, in a sentence, why the cluster cannot be used."""
     where = ", ".join(settings.KAFKA_BOOTSTRAP_SERVERS)
+    name = type(error).__name__
+    # The client's errors begin their text with their own name.
+    text = f"{name}: {str(error).removeprefix(f'{name}: ')}"
     if isinstance(error, SaslAuthenticationFailedError):
         return (
             f"Kafka at {where} does not accept who we are ({error}): see KAFKA_USERNAME and KAFKA_PASSWORD."
         )
     if isinstance(error, AuthorizationError):
-        return f"Kafka at {where} does not let us do this: {type(error).__name__}: {error}."
-    return f"Kafka at {where} cannot be reached: {type(error).__name__}: {error}."
+        return f"Kafka at {where} does not let us do this: {text}."
+    return f"Kafka at {where} cannot be reached: {text}."

@@ -50,6 +50,8 @@ class BatchProducer:
             allow_auto_create_topics=False,
             metrics_enabled=False,
         )
+        # At the end of the process it would wait for what nobody acknowledges, and complain.
+        self._producer._unregister_cleanup()
         # Halves of a batch that is too large would be sent on their own, one possibly without the other.
         self._producer._sender._can_split = lambda batch, error: False
 

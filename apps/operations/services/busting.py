@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import connection, transaction
+
+from apps.accounts.locks import booking_gate_enter_alone
 from apps.accounts.services import reason_check
 from apps.events.facts import EventRow, Origin
 from apps.events.services import event_append
 from apps.events.types import EventType
 from apps.ledger.services import BalanceState, balance_event, balances_read, balances_write, entries_post
 from apps.operations.locks import settlement_is_still
-from apps.operations.services.funding import balance_transaction
 from apps.operations.services.unwinding import position_without
 from apps.positions.services import PositionState, position_event, positions_apply, positions_read
 from apps.primitives.clock import iso, utc_now
@@ -68,12 +70,13 @@ def trade_bust(*, trade_id: int, reason: str, origin: Origin) -> None:
     trade = Trade.objects.filter(pk=trade_id).first() if 0 < trade_id <= ID_MAX else None
     if trade is None:
         raise NotFound("no_trade", f"There is no trade {trade_id}.")
-    with balance_transaction() as cursor:
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
         if not settlement_is_still(cursor, trade.settl_date):
             raise Unavailable(
                 "settlement_busy",
                 f"Trades that settle on {trade.settl_date} are being settled or busted right now: try again.",
             )
+        booking_gate_enter_alone()
         parties = _parties_locked(cursor, trade)
         _pending_check(cursor, trade)
         _free_check(cursor, parties)
