@@ -17,7 +17,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from apps.events import subscription_store as store
-from apps.events.kafka.connection import KafkaAway, away_text, client_options
+from apps.events.kafka.connection import KafkaAway, away_text, client_open, client_options
 from apps.events.messages import EventMessage, MessageInvalid, message_read
 from apps.events.subscription_store import PositionMoved
 from apps.events.types import EventType, Topic
@@ -29,7 +29,10 @@ TRIES_MAX = 5
 """So often is one event tried, by itself, before it goes to the quarantine."""
 
 QUARANTINE_MAX = 100
-"""With more than these in quarantine it is not the events that are wrong: the subscription stops."""
+"""With more failures than these in quarantine it is not the events that are wrong: the subscription stops."""
+
+UNTRIED_MAX = 100_000
+"""So many events that may be repetitions are put aside untried: a hundred megabytes or so."""
 
 POLL_MS, AWAY_S, LOOK_EVERY_S, FORGET_EVERY_S, TELL_EVERY_S = 200, 2.0, 5.0, 60.0, 60.0
 TRY_AGAIN_S = 0.1
@@ -44,7 +47,14 @@ class PositionLost(RuntimeError):
 
 
 class TooManyQuarantined(RuntimeError):
-    """So many events failed that the subscription's own code must be wrong."""
+    """So many events failed that the subscription's own code must be wrong, or too many came again too late.
+
+    ``where`` is the topic partition of the one that has no room.
+    """
+
+    def __init__(self, text: str, where: TopicPartition) -> None:
+        super().__init__(text)
+        self.where = where
 
 
 class TemporaryTrouble(RuntimeError):
@@ -79,8 +89,10 @@ class Subscription:
 def subscription_run(subscription: Subscription, stopping: Signal) -> None:
     """Follow the events until told to stop; while Kafka or the database is away, wait for it.
 
-    Raises ``PositionLost`` and ``TooManyQuarantined``: going on would leave something out unseen.
+    Raises ``PositionLost`` and ``TooManyQuarantined``: going on would leave something out unseen; and
+    ``KafkaAway`` where no Kafka is set, for which no waiting helps.
     """
+    client_options()
     told = _Telling(subscription.name)
     while not stopping.is_set():
         try:
@@ -188,6 +200,10 @@ class Subscriber:
         self._gap_refuse(batch)
         try:
             self._take_all(batch, stopping)
+        except TooManyQuarantined as error:
+            # What was being handled is undone, and this is not: a person sees it, and can do something.
+            self._problem_note(error.where, str(error))
+            raise
         except PositionMoved as moved:
             logger.warning("the subscription %s: %s; it reads where it stands", self.subscription.name, moved)
             self._places_again()
@@ -247,14 +263,16 @@ class Subscriber:
 
     def _lost(self, tp: TopicPartition, found: str) -> None:
         problem = f"{tp.topic} partition {tp.partition} stands at {self._offsets[tp]}, {found}"
-        name = self.subscription.name
-        with transaction.atomic(), connection.cursor() as cursor:
-            for position in store.positions_read(cursor, name, [tp]).values():
-                store.problem_note(cursor, position, problem)
+        self._problem_note(tp, problem)
         raise PositionLost(
-            f"The subscription {name} cannot go on without leaving something out: {problem}. See "
-            "`manage.py subscription_reset --help`."
+            f"The subscription {self.subscription.name} cannot go on without leaving something out: "
+            f"{problem}. See `manage.py subscription_reset --help`."
         )
+
+    def _problem_note(self, tp: TopicPartition, problem: str) -> None:
+        with transaction.atomic(durable=True), connection.cursor() as cursor:
+            for position in store.positions_read(cursor, self.subscription.name, [tp]).values():
+                store.problem_note(cursor, position, problem)
 
     def _take(self, batch: dict[TopicPartition, list[Any]]) -> None:
         """Handle messages in one transaction with the move of their positions."""
@@ -273,8 +291,7 @@ class Subscriber:
                         source.setdefault(event.id, message)
                 positions[tp].next_offset = messages[-1].offset + 1
             fresh, doubtful = store.events_remember(cursor, wanted) if wanted else ([], [])
-            for _, event in doubtful:
-                self._quarantine(cursor, source[event.id], event.id, "older than what is remembered", 0)
+            self._untried_keep(cursor, [(event.id, source[event.id]) for _, event in doubtful])
             if fresh:
                 self.subscription.handle(cursor, fresh)
             store.positions_move(cursor, positions.values())
@@ -327,12 +344,26 @@ class Subscriber:
 
     def _quarantine(self, cursor: Any, message: Any, event_id: int | None, problem: str, tries: int) -> None:
         name = self.subscription.name
-        if store.quarantine_count(cursor, name) >= QUARANTINE_MAX:
+        if store.failures_count(cursor, name) >= QUARANTINE_MAX:
             raise TooManyQuarantined(
                 f"{QUARANTINE_MAX} events of the subscription {name} are in quarantine; the next, "
-                f"{_place(message)}, failed with: {problem}"
+                f"{_place(message)}, failed with: {problem}",
+                TopicPartition(message.topic, message.partition),
             )
         store.message_quarantine(cursor, name, message, event_id, problem, tries)
+
+    def _untried_keep(self, cursor: Any, doubtful: list[tuple[int, Any]]) -> None:
+        """Put aside what may be a repetition: no failure of anybody, so it does not count as one."""
+        name = self.subscription.name
+        if doubtful and store.untried_count(cursor, name) + len(doubtful) > UNTRIED_MAX:
+            message = doubtful[0][1]
+            raise TooManyQuarantined(
+                f"{UNTRIED_MAX} events of the subscription {name} that may be repetitions are in quarantine; "
+                f"there is no room for {_place(message)}",
+                TopicPartition(message.topic, message.partition),
+            )
+        for event_id, message in doubtful:
+            store.message_quarantine(cursor, name, message, event_id, store.TOO_OLD, 0)
 
 
 def _place(message: Any) -> str:
@@ -348,8 +379,8 @@ def _event_id(value: bytes) -> int | None:
 
 def _consumer_open(group_id: str) -> KafkaConsumer:
     try:
-        return KafkaConsumer(
-            **client_options(),
+        return client_open(
+            KafkaConsumer,
             group_id=group_id,
             enable_auto_commit=False,
             # Only for as long as a position has not been read; any jump is noticed.

@@ -29,7 +29,7 @@ from brokerage.supervisor.kafka import EmbeddedKafka
 from tests.support.kafka import KafkaReader
 
 SEED = 20261123
-ROUND_COMMANDS = 400
+ROUND_COMMANDS = 100
 ROUND_S = 0.5
 BETWEEN_S = 10.0
 """Of load between two deaths of the broker."""
@@ -113,7 +113,7 @@ def streams_wanted(connection: Any) -> Streams:
 def streams_found(reader: KafkaReader) -> Streams:
     """Return the ids of every key in every topic, in the order of its partition, repetitions and all."""
     found: Streams = defaultdict(list)
-    for message in reader.read():
+    for message in reader.messages():
         number = public_id_decode(Kind.EVENT, UUID(message.value[13:49].decode()))
         found[message.topic, int(message.key)].append(number)
     return found
@@ -182,6 +182,7 @@ def long_run(bounces: int, outage_s: float) -> dict[str, Any]:
             with runner_started(server) as runner:
                 load = Load(connection, runner)
                 load.run("warming up", WARM_UP_ROUNDS * ROUND_S)
+                print(f"{ROUND_COMMANDS / ROUND_S:.0f} orders a second from here on", flush=True)
                 bounces_run(kafka, load, bounces, chance)
                 outage = outage_run(kafka, load, relay, outage_s)
             drained(connection)

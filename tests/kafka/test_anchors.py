@@ -93,7 +93,8 @@ def test_new_start_voids_what_was_anchored_of_later_blocks(anchors: KafkaAnchors
     assert newest is not None
     anchors(replace(newest, is_new_start=True))
     verdict = verdict_of(since)
-    assert verdict.is_whole and verdict.anchored.voided == 3
+    assert verdict.findings.counts == {What.SET_BACK: 1} and verdict.anchored.voided == 3
+    assert audit_verify(None, None, [("Kafka", lambda: anchors_list(since))], accepted=[3]).is_whole
 
 
 def test_two_relays_that_tell_for_a_moment_mixed_up_are_no_finding(kafka: EmbeddedKafka) -> None:

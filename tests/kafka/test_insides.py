@@ -3,13 +3,18 @@
 import inspect
 import threading
 from collections import defaultdict, deque
+from typing import Any
 
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError
 from kafka.producer import kafka as kafka_producer
 from kafka.producer.producer_batch import ProducerBatch
 from kafka.producer.record_accumulator import RecordAccumulator
 from kafka.producer.sender import Sender
 from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 
+from apps.events.kafka import connection
 from apps.events.kafka.batches import PackedRecords, batches_pack, varint
 from apps.events.records import EventRecord
 from apps.primitives.clock import utc_now
@@ -95,3 +100,15 @@ def test_accumulator_and_sender_are_built_as_the_relay_enters_them() -> None:
     assert "guarantee_message_order = True" in made and "enable_idempotence" in made
     for name in ("force_close", "wakeup", "join"):
         assert callable(getattr(Sender, name))
+
+
+def test_a_client_that_finds_no_broker_leaves_no_thread_behind(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "BOOTSTRAP_TIMEOUT_MS", 100)
+    settings.KAFKA_BOOTSTRAP_SERVERS = ["127.0.0.1:1"]
+    before = set(threading.enumerate())
+    for kind in (KafkaAdminClient, KafkaConsumer, KafkaProducer):
+        with pytest.raises(KafkaError):
+            connection.client_open(kind)
+    assert set(threading.enumerate()) <= before

@@ -70,7 +70,10 @@ class KafkaReader:
 
     def read(self) -> list[Message]:
         """Return everything between the last reading and the present ends, in order in each partition."""
-        found: list[Message] = []
+        return list(self.messages())
+
+    def messages(self) -> Iterator[Message]:
+        """Yield the same, however much it is; fails when nothing more comes for a minute."""
         with self._open() as consumer:
             wanted = {
                 tp: end for tp, end in consumer.end_offsets(self.partitions).items() if end > self.offsets[tp]
@@ -81,15 +84,13 @@ class KafkaReader:
             deadline = time.monotonic() + 60
             while wanted and time.monotonic() < deadline:
                 for tp, records in consumer.poll(timeout_ms=200, max_records=5_000).items():
-                    found += [
-                        Message(tp.topic, tp.partition, r.offset, r.key, r.value, r.timestamp)
-                        for r in records
-                    ]
+                    for r in records:
+                        yield Message(tp.topic, tp.partition, r.offset, r.key, r.value, r.timestamp)
                     self.offsets[tp] = records[-1].offset + 1
+                    deadline = time.monotonic() + 60
                     if self.offsets[tp] >= wanted.get(tp, 0):
                         wanted.pop(tp, None)
         assert not wanted, f"not everything could be read: {wanted}"
-        return found
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[KafkaConsumer]:

@@ -1,14 +1,19 @@
 """How the cluster is reached: the options of every Kafka client, from the settings."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from django.conf import settings
 from kafka import KafkaAdminClient
 from kafka.errors import AuthorizationError, KafkaError, SaslAuthenticationFailedError
+from kafka.net.compat import KafkaNetClient
+
+Client = TypeVar("Client")
 
 CLIENT_ID = "openbell"
 BOOTSTRAP_TIMEOUT_MS = 5_000
 REQUEST_TIMEOUT_MS = 30_000
+THREAD_END_TIMEOUT_MS = 2_000
 
 
 class KafkaAway(RuntimeError):
@@ -42,11 +47,31 @@ def client_options() -> dict[str, Any]:
     return options
 
 
+def client_open(kind: Callable[..., Client], **options: Any) -> Client:
+    """Return a client of the library; raises ``KafkaAway`` where there is no address, and ``KafkaError``.
+
+    One that finds no broker raises while it is made and leaves its thread behind, with all that hangs on it:
+    here that is ended too, since an outage of a day has thousands of tries.
+    """
+    made: list[KafkaNetClient] = []
+
+    def net_client(**config: Any) -> KafkaNetClient:
+        made.append(KafkaNetClient(**config))
+        return made[-1]
+
+    try:
+        return kind(**client_options(), kafka_client=net_client, **options)
+    except BaseException:
+        for one in made:
+            one._manager._net.stop(timeout_ms=THREAD_END_TIMEOUT_MS)
+            one.close()
+        raise
+
+
 def admin_open() -> KafkaAdminClient:
     """Return an administrating client; raises ``KafkaAway``."""
-    options = client_options()
     try:
-        return KafkaAdminClient(**options)
+        return client_open(KafkaAdminClient)
     except (KafkaError, OSError) as error:
         raise KafkaAway(away_text(error)) from error
 

@@ -13,7 +13,7 @@ from kafka.errors import IllegalStateError, KafkaError
 from kafka.producer.producer_batch import ProducerBatch
 
 from apps.events.kafka.batches import PackedRecords
-from apps.events.kafka.connection import client_options
+from apps.events.kafka.connection import client_open
 from apps.events.topics import MESSAGE_BYTES_MAX
 
 REQUEST_BYTES_MAX = 16 * 1024 * 1024
@@ -39,8 +39,8 @@ class BatchProducer:
     """Sends batches to their topic partitions, in the order given in each, one at a time in each."""
 
     def __init__(self) -> None:
-        self._producer = KafkaProducer(
-            **client_options(),
+        self._producer = client_open(
+            KafkaProducer,
             acks="all",
             enable_idempotence=True,
             linger_ms=0,

@@ -6,7 +6,7 @@ from datetime import datetime
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from apps.events.kafka.connection import KafkaAway, away_text, client_options
+from apps.events.kafka.connection import KafkaAway, away_text, client_open
 
 READ_ROWS = 2_000
 FETCH_BYTES = 4 * 1024 * 1024
@@ -48,8 +48,8 @@ def records_between(
 def consumer_open() -> KafkaConsumer:
     """Return a client that reads what it is told to and remembers nothing; raises ``KafkaAway``."""
     try:
-        return KafkaConsumer(
-            **client_options(),
+        return client_open(
+            KafkaConsumer,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             metrics_enabled=False,
