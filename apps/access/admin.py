@@ -1,5 +1,7 @@
 """The back office's view of API keys: who has them, and the act that ends one. Secrets are never shown."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action
@@ -23,6 +25,9 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     search_fields = ("=key_id",)
     fields = ("key_id", "account", "label", "created_at", "revoked_at")
     actions_detail = ["key_revoke"]
+
+    def acts_closed(self, row: Any) -> set[str]:
+        return {"key_revoke"} if row.revoked_at else set()
 
     @action(description="Revoke key", permissions=["act"])
     def key_revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -89,6 +89,7 @@ class UserAdmin(DjangoUserAdmin, AuditedAdmin):  # type: ignore[misc]
     list_display = ("username", "email", "is_active", "is_staff", "last_login")
     list_filter = ("is_staff", "is_active")
     search_fields = ("username", "email")
+    readonly_fields = ("last_login", "date_joined")
     show_full_result_count = False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -97,8 +98,10 @@ class UserAdmin(DjangoUserAdmin, AuditedAdmin):  # type: ignore[misc]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         allowed = super().has_change_permission(request, obj)
-        is_above = obj is not None and obj.is_superuser and not request.user.is_superuser
-        return bool(allowed and not is_above)
+        if not allowed or obj is None or request.user.is_superuser or obj.pk == request.user.pk:
+            return bool(allowed)
+        # Whoever may change a member of staff can sign in as them.
+        return not (obj.is_superuser or obj.is_staff)
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         """Ask for the new password, and why, on the page that every act of staff has."""

@@ -52,7 +52,7 @@ def account_status_change(*, account_id: int, status: AccountStatus, reason: str
     """Suspend or restore an account, with the reason in the audit log.
 
     The row lock waits for entries in flight, so no order is accepted after this returns. Raises
-    ``Conflict`` when the account already has that status.
+    ``Conflict`` when the account already has that status, or is closed, which is for good.
     """
     why = reason_check(reason)
     booking_gate_enter()
@@ -62,6 +62,8 @@ def account_status_change(*, account_id: int, status: AccountStatus, reason: str
     account = rows[0]
     if account.account_status == status:
         raise Conflict("status_unchanged", f"Account {account} is already {status.lower()}.")
+    if account.account_status == AccountStatus.CLOSED:
+        raise Conflict("account_closed", f"Account {account} is closed for good; open another one.")
     before, account.account_status, account.updated_at = account.account_status, status, utc_now()
     account.save(update_fields=["account_status", "updated_at"])
     change = {"before": before, "after": status.value, "reason": why}

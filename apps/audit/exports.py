@@ -8,19 +8,20 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
-from uuid import UUID
 
 import orjson
 
-from apps.events.chain import block_hash, leaf_hash, leaves_read, places_read
+from apps.events.chain import HASH_BYTES, heads_read
+from apps.events.types import EventType
 from apps.primitives.clock import iso
-from apps.primitives.errors import Invalid, NotFound
-from apps.primitives.ids import EPOCH, SEQUENCE_BITS, Kind, id_floor, public_id_decode
+from apps.primitives.errors import Invalid
+from apps.primitives.ids import ID_MAX
 
 FORMAT = "openbell export 1"
 MANIFEST = "manifest.json"
@@ -29,8 +30,15 @@ FORMS = (EVENTS, CAT)
 CLOCK = timedelta(seconds=1)
 """By how much an event's id and its time may differ."""
 
+WITHHELD = tuple(kind for kind in EventType if kind.startswith("SURVEILLANCE_"))
+"""What is of a person and not for them: it names other parties, and tells that they are watched."""
+
 _ID_AT, _TIME_AT = slice(13, 49), slice(64, 91)
 """Where an event's bytes say which it is and when it was written: what comes before is as long always."""
+
+_WHOSE = re.compile(
+    rb'.{91}","topic":"[^"]*","event_type":"([^"]*)","user_id":(-?[0-9]+),"account_id":(-?[0-9]+|null),', re.S
+)
 
 
 def value_id(value: bytes) -> str:
@@ -41,6 +49,15 @@ def value_id(value: bytes) -> str:
 def value_time(value: bytes) -> str:
     """Return when an event was written, as its bytes say it."""
     return value[_TIME_AT].decode()
+
+
+def value_whose(value: bytes) -> tuple[str, int, int | None]:
+    """Return an event's type, user and account, as its bytes say them; raises ``ValueError``."""
+    found = _WHOSE.match(value)
+    if found is None:
+        raise ValueError("these bytes are no event")
+    kind, user_id, account_id = found.groups()
+    return kind.decode(), int(user_id), None if account_id == b"null" else int(account_id)
 
 
 @dataclass(slots=True)
@@ -125,34 +142,26 @@ def manifest_load(folder: Path) -> tuple[dict[str, Any], str]:
         found: dict[str, Any] = json.loads(text)
         if found["format"] != FORMAT:
             raise ValueError("it is of another format")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Invalid("no_export", f"{folder} is no export: {error}") from None
+        _manifest_check(found)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Invalid("no_export", f"{folder} is no export: {error or repr(error)}") from None
     return found, hashlib.sha256(text).hexdigest()
 
 
-@dataclass(slots=True)
-class Checked:
-    """What checking an export came to; ``problems`` are in the order in which they were met."""
-
-    manifest_sha256: str
-    lines: int = 0
-    proved: int = 0
-    proved_within: int = 0
-    """How many of them surely lie inside the period."""
-    sealed_within: int = 0
-    """How many the blocks say were sealed there."""
-    unsealed: int = 0
-    unsealed_first: int | None = None
-    blocks: int = 0
-    anchored: int = 0
-    problems: list[str] = field(default_factory=list)
-    problem_count: int = 0
-
-    def problem(self, text: str) -> None:
-        """Count one, and keep the first hundred."""
-        self.problem_count += 1
-        if len(self.problems) < 100:
-            self.problems.append(text)
+def _manifest_check(found: dict[str, Any]) -> None:
+    """Raise ``ValueError`` or the like for a manifest that cannot be gone by."""
+    if found["form"] not in FORMS or not isinstance(found.get("with_surveillance", True), bool):
+        raise ValueError("its manifest is none")
+    instants = [datetime.fromisoformat(text) for text in (*found["period"], found["made_at"])]
+    if len(instants) != 3 or any(instant.tzinfo is None for instant in instants):
+        raise ValueError("its period is none")
+    if any(not isinstance(found[name], int | None) for name in ("user_id", "account_id")):
+        raise ValueError("it is of nobody")
+    for facts in found["files"]:
+        if Path(facts["name"]).name != facts["name"] or not isinstance(facts["lines"] + 0, int):
+            raise ValueError(f"{facts['name']!r} is no file of it")
+        if not isinstance(facts["sha256"], str):
+            raise ValueError(f"{facts['name']} has no digest")
 
 
 class Sealed(NamedTuple):
@@ -180,149 +189,36 @@ def _shown(value: Any) -> Any:
 
 
 def sealed_read(line: bytes) -> Sealed:
-    """Return the block that a line of an export says."""
-    told = orjson.loads(line)
-    sealed_at = datetime.fromisoformat(told.pop("sealed_at"))
-    parts: dict[str, Any] = {n: bytes.fromhex(v) if isinstance(v, str) else v for n, v in told.items()}
-    return Sealed(**parts, sealed_at=sealed_at)
-
-
-_SKEW = 600_000 << SEQUENCE_BITS
-"""How much smaller than those before it an id can be in commit order: ten minutes of ids."""
-
-
-@dataclass(slots=True)
-class _Leaves:
-    """The leaves of the blocks around the event that is looked at: as many as fit into some minutes."""
-
-    blocks: Iterator[tuple[int, int, dict[int, bytes]]]
-    near: list[tuple[int, dict[int, bytes]]] = field(default_factory=list)
-    reach: int = 0
-    highest: int = 0
-
-    def leaf_of(self, event_id: int) -> bytes | None:
-        """Return the leaf that was sealed of an event; ids are asked for in rising order."""
-        while self.reach < event_id + _SKEW and self._next():
-            pass
-        if self.near and self.near[0][0] < event_id - _SKEW:
-            self.near = [(highest, leaves) for highest, leaves in self.near if highest >= event_id - _SKEW]
-        return next((leaves[event_id] for _, leaves in self.near if event_id in leaves), None)
-
-    def rest(self) -> None:
-        """Look at the blocks that no event asked for."""
-        while self._next():
-            self.near.clear()
-
-    def _next(self) -> bool:
-        block = next(self.blocks, None)
-        if block is None:
-            return False
-        lowest, highest, leaves = block
-        self.reach, self.highest = max(self.reach, lowest), max(self.highest, highest)
-        self.near.append((highest, leaves))
-        return True
-
-
-def export_check(folder: Path, anchors: dict[int, bytes]) -> Checked:
-    """Check an export from its manifest, its files and the chain's blocks in it, without a database.
-
-    ``anchors`` are published hashes by block number. Raises ``Invalid`` for a folder that is no export.
-    """
-    manifest, digest = manifest_load(folder)
-    checked = Checked(digest)
-    named = {MANIFEST, *(facts["name"] for facts in manifest["files"])}
-    for strange in sorted({path.name for path in folder.iterdir()} - named):
-        checked.problem(f"{strange} is not in the manifest")
-    whole = [folder / facts["name"] for facts in manifest["files"] if _file_check(folder, facts, checked)]
-    within = period_ids(*map(datetime.fromisoformat, manifest["period"]))
-    leaves = _Leaves(_blocks_read([p for p in whole if p.name.startswith(BLOCKS)], anchors, within, checked))
-    for path in whole:
-        if path.name.startswith(EVENTS):
-            _events_check(path, leaves, within, checked)
-    leaves.rest()
-    _whole_check(manifest, leaves.highest, checked)
-    return checked
-
-
-def period_ids(first: datetime, until: datetime) -> range:
-    """Return the ids that surely lie inside a period, whatever an id and a time may differ by."""
-    return range(id_floor(max(first + CLOCK, EPOCH)), max(id_floor(max(until - CLOCK, EPOCH)), 0))
-
-
-def _whole_check(manifest: dict[str, Any], highest: int, checked: Checked) -> None:
-    if manifest["form"] != EVENTS:
-        return
-    if checked.unsealed_first is not None and checked.unsealed_first < highest - _SKEW:
-        text = f"{checked.unsealed} events, the first of them {checked.unsealed_first}, are in no block"
-        checked.problem(f"{text}, and younger ones are")
-    is_filtered = manifest["user_id"] is not None or manifest["account_id"] is not None
-    missing = checked.sealed_within - checked.proved_within
-    if missing and not is_filtered:
-        checked.problem(f"{missing} events of the period were sealed and are not in the export")
-
-
-def _file_check(folder: Path, facts: dict[str, Any], checked: Checked) -> bool:
-    path = folder / facts["name"]
+    """Return the block that a line of an export says; raises ``ValueError`` for a line that is none."""
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        lines = sum(1 for _ in lines_read(path)) if found == facts["sha256"] else 0
-    except (OSError, EOFError) as error:
-        checked.problem(f"{facts['name']} cannot be read: {error}")
-        return False
-    if found != facts["sha256"] or lines != facts["lines"]:
-        checked.problem(f"{facts['name']} is not the file that was exported")
-        return False
-    if not path.name.startswith(BLOCKS):
-        checked.lines += lines
-    return True
+        told = orjson.loads(line)
+        sealed_at = datetime.fromisoformat(told.pop("sealed_at"))
+        parts: dict[str, Any] = {n: bytes.fromhex(told.pop(n)) for n in _BYTES}
+        block = Sealed(**told, **parts, sealed_at=sealed_at)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is no block: {error!r}") from error
+    numbers = (block.block_no, block.total)
+    if sealed_at.tzinfo is None or not all(type(n) is int and 0 < n <= ID_MAX for n in numbers):
+        raise ValueError("its numbers or its instant are none")
+    count = len(block.places) // PLACE_BYTES
+    if not count or len(block.places) % PLACE_BYTES or len(block.leaves) != count * HASH_BYTES:
+        raise ValueError("its places and its leaves are not of the same events")
+    return block
 
 
-def _events_check(path: Path, leaves: _Leaves, within: range, checked: Checked) -> None:
-    last = -1
-    for value in lines_read(path):
-        try:
-            event_id = public_id_decode(Kind.EVENT, UUID(value_id(value)))
-        except (NotFound, ValueError):
-            checked.problem(f"{path.name}: after event {last} comes what is none")
-            continue
-        if event_id <= last:
-            checked.problem(f"{path.name}: event {event_id} is out of order")
-        last = event_id
-        leaf = leaves.leaf_of(event_id)
-        if leaf is None:
-            checked.unsealed += 1
-            checked.unsealed_first = min(checked.unsealed_first or event_id, event_id)
-        elif leaf == leaf_hash(value):
-            checked.proved += 1
-            checked.proved_within += event_id in within
-        else:
-            checked.problem(f"{path.name}: event {event_id} is not the one that was sealed")
+_BYTES = ("places", "leaves", "heads", "previous_hash", "hash")
+PLACE_BYTES = 16
 
 
-def _blocks_read(
-    paths: Iterable[Path], anchors: dict[int, bytes], within: range, checked: Checked
-) -> Iterator[tuple[int, int, dict[int, bytes]]]:
-    """Yield each block's bounds and its leaves by event id; a block that does not hold is a problem."""
-    before: Sealed | None = None
-    for path in paths:
-        for line in lines_read(path):
-            block = sealed_read(line)
-            checked.blocks += 1
-            for text in _block_problems(block, before, anchors):
-                checked.problem(f"block {block.block_no} {text}")
-            checked.anchored += anchors.get(block.block_no) == block.hash
-            before = block
-            ids = places_read(block.places)[1]
-            checked.sealed_within += sum(number in within for number in ids)
-            yield min(ids), max(ids), dict(zip(ids, leaves_read(block.leaves), strict=True))
-
-
-def _block_problems(block: Sealed, before: Sealed | None, anchors: dict[int, bytes]) -> Iterator[str]:
-    content = (block.places, block.leaves, block.heads, block.previous_hash, block.sealed_at)
-    if block_hash(block.block_no, block.total, *content) != block.hash:
-        yield "does not have the hash of its content"
-    if before and before.block_no == block.block_no - 1 and before.hash != block.previous_hash:
-        yield f"does not follow from block {before.block_no}"
-    if anchors.get(block.block_no, block.hash) != block.hash:
-        yield "is not the one that was anchored"
+def block_facts(block: Sealed | None) -> dict[str, Any] | None:
+    """Return what tells a block from any other, and the heads that it keeps, by topic partition."""
+    if block is None:
+        return None
+    heads = {str(partition): head.hex() for partition, head in sorted(heads_read(block.heads).items())}
+    return {
+        "block_no": block.block_no,
+        "hash": block.hash.hex(),
+        "total": block.total,
+        "sealed_at": iso(block.sealed_at),
+        "heads": heads,
+    }

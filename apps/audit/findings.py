@@ -25,6 +25,7 @@ class What(StrEnum):
     BLOCK_MISSING = "block missing"
     ANCHOR_DIFFERS = "differs from its anchor"
     TAIL_CUT = "tail cut"
+    SET_BACK = "set back"
     ANCHOR_DAMAGED = "anchors damaged"
     ARCHIVE_DAMAGED = "archive damaged"
 
@@ -44,7 +45,7 @@ class Finding:
         if self.event_id is not None:
             where.append(f"event {self.event_id}{_public(self.event_id)}")
         if self.at is not None:
-            where.append(f"of {self.at:%Y-%m-%d %H:%M:%S.%f}")
+            where.append(f"of {self.at:%Y-%m-%d %H:%M:%S.%f}Z")
         return f"{self.what}: {' '.join(where)}{': ' if where else ''}{self.text}"
 
     @property

@@ -1,8 +1,8 @@
 """The chain's blocks in order, cut into units of work, and compared with their anchors on the way."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from apps.audit.archives import Archive
@@ -10,12 +10,18 @@ from apps.audit.findings import Finding, Findings, What
 from apps.audit.units import Standing, Unit
 from apps.events.anchors import Anchor
 from apps.events.chain import HEADS_EVERY, NOTHING, heads_kept, heads_read, ids_range
-from apps.primitives.ids import ID_MAX
+from apps.primitives.ids import ID_MAX, SEQUENCE_BITS
 
 ID_MIN = -(2**63)
 UNIT_EVENTS = 40_000
 UNIT_BLOCKS = 2_000
 PAGE_BLOCKS = 2_000
+
+NEAR = timedelta(hours=1) // timedelta(milliseconds=1) << SEQUENCE_BITS
+"""How far around a stretch without blocks its neighbours are looked for at first, in ids."""
+
+GAP_BLOCKS, GAP_TIME = 20, timedelta(minutes=1)
+"""More blocks than that, in a longer time than that, are never without an anchor where anchors are told."""
 
 PAGE_SQL = f"""
 SELECT block_no, events, total, lowest_event_id, highest_event_id, heads, hash, sealed_at
@@ -42,6 +48,11 @@ class Stretch:
     @property
     def is_whole(self) -> bool:
         return self == Stretch()
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether it has no end: then the chain's last block is its last."""
+        return self.high >= ID_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +92,38 @@ class Cutting:
         self.first, self.last = self._bounds()
         self._reach = stretch.low - 1
         self._next_no = self.first
+        self.before_no = 0
+        """The block before the first as it is there: any other than ``first - 1`` says that some are gone."""
         self._hash, self._total, self._heads = self._before()
+        self.before_hash, self.before_total = self._hash, self._total
 
     def _bounds(self) -> tuple[int, int]:
         if self.stretch.is_whole:
             row = self.session.execute("SELECT 1, max(block_no) FROM event_blocks").fetchone()
         else:
             row = self.session.execute(STRETCH_SQL, ids_range(self.stretch.low, self.stretch.high)).fetchone()
-        return (row[0], row[1]) if row and row[1] is not None else (1, 0)
+        if row and row[1] is not None:
+            return row[0], row[1]
+        nearest = 0 if self.stretch.is_whole else self._nearest_below()
+        return nearest + 1, nearest
+
+    def _nearest_below(self) -> int:
+        """Return the last block of the ids below a stretch that has none, 0 where no block is."""
+        width = NEAR
+        while self.stretch.low > ID_MIN:
+            low = self.stretch.low - width
+            row = self.session.execute(STRETCH_SQL, ids_range(low, self.stretch.low - 1)).fetchone()
+            if row[1] is not None or low <= ID_MIN:
+                return row[1] or 0
+            width *= 4
+        return 0
 
     def _before(self) -> tuple[bytes | None, int, dict[int, bytes] | None]:
         if self.first == 1:
             return NOTHING, 0, {}
         row = self.session.execute(BEFORE_SQL, (self.first,), binary=True).fetchone()
-        if row is None or row[0] != self.first - 1:
+        self.before_no = row[0] if row else 0
+        if self.before_no != self.first - 1:
             return None, 0, None
         return row[2], row[1], self._heads_before()
 
@@ -162,12 +191,17 @@ class Anchored:
 
     matched: int = 0
     voided: int = 0
+    newest_no: int = 0
+    """The last block that an anchor speaks of."""
+    gaps: list[tuple[Bone, Bone]] = field(default_factory=list)
+    """From which block to which anchors are missing that would have been told."""
     first_differing: Anchor | None = None
     last_matching: Anchor | None = None
 
     def merge(self, other: "Anchored") -> None:
         """Add what another place's anchors came to."""
         self.matched += other.matched
+        self.gaps += other.gaps
 
 
 class AnchorWatch:
@@ -178,9 +212,16 @@ class AnchorWatch:
         self.findings = findings
         self._anchors = iter(anchors)
         self._next = next(self._anchors, None)
+        self._since: Bone | None = None
+
+    @property
+    def next_no(self) -> int:
+        """Return the block of the next anchor, 0 when there is none."""
+        return self._next.block_no if self._next is not None else 0
 
     def pass_by(self, bone: Bone) -> None:
         """Compare the anchors of this block, and tell those of blocks before it that are not there."""
+        self._since = self._since or bone
         while self._next is not None and self._next.block_no <= bone.block_no:
             anchor = self._next
             self._next = next(self._anchors, None)
@@ -192,10 +233,11 @@ class AnchorWatch:
                 self._differs(anchor, f"it was anchored with {anchor.events} events, not {bone.total}")
             else:
                 self.anchored.matched += 1
+                self._vouched(bone)
                 if self.anchored.first_differing is None:
                     self.anchored.last_matching = anchor
 
-    def end(self, last: Bone | None, total: int, newest_no: Callable[[], int]) -> None:
+    def end(self, last_no: int, total: int, newest_no: Callable[[], int]) -> None:
         """Tell what was anchored beyond the last block, unless it was sealed while we were reading."""
         rest = [self._next, *self._anchors] if self._next is not None else []
         sealed_no = newest_no() if rest else 0
@@ -203,12 +245,18 @@ class AnchorWatch:
         if not rest:
             return
         newest = rest[-1]
-        after = "the beginning" if last is None else f"block {last.block_no}"
+        after = f"block {last_no}" if last_no else "the beginning"
         text = (
             f"blocks after {after} were anchored up to block {newest.block_no}, and are not there: at least "
             f"{max(newest.events - total, 0)} events of the tail are missing"
         )
         self.findings.add(Finding(What.TAIL_CUT, text, None, newest.block_no, newest.sealed_at))
+
+    def _vouched(self, bone: Bone) -> None:
+        first, self._since = self._since or bone, None
+        many = bone.block_no - first.block_no > GAP_BLOCKS
+        if many and bone.sealed_at - first.sealed_at > GAP_TIME:
+            self.anchored.gaps.append((first, bone))
 
     def _differs(self, anchor: Anchor, text: str) -> None:
         if self.anchored.first_differing is None:

@@ -13,7 +13,7 @@ import psycopg
 
 from apps.audit.archives import Archive, archive_lines
 from apps.audit.findings import Findings, What
-from apps.audit.lines import COPY_SQL, line_split, line_value
+from apps.audit.lines import COPY_SQL, line_split, line_value, value_is_of
 from apps.events.chain import (
     HASH_BYTES,
     HEADS_EVERY,
@@ -207,7 +207,9 @@ class UnitVerification:
             for xact_id, event_id, user_id, value in archive_lines(archive, self.unit.low, self.unit.high):
                 if event_id in self._wanted:
                     self.outcome.archived += 1
-                    self._record_judge(event_id, xact_id, user_id, leaf_hash(value))
+                    # The chain has no word of what stands before the bytes, and exports are chosen by it.
+                    leaf = leaf_hash(value) if value_is_of(value, user_id) else b""
+                    self._record_judge(event_id, xact_id, user_id, leaf)
                 else:
                     self._stranger(event_id, xact_id)
         except (OSError, EOFError, ValueError) as error:

@@ -228,6 +228,7 @@ def anchors_run(
     """Tell the chain's tip every few seconds until asked to stop.
 
     What cannot be told now is told later, with whatever the tip is then: an anchor vouches for all before it.
+    A chain that is not the one that was told is an alarm, a place that is away is a warning.
     """
     trouble = ""
     while not stopping():
@@ -235,26 +236,32 @@ def anchors_run(
         try:
             if anchor is not None:
                 tell(anchor)
+            if trouble:
+                logger.warning("the chain is anchored again")
             trouble = ""
-        except (AnchorDisagrees, OSError) as error:
+        except AnchorDisagrees as error:
             if str(error) != trouble:
                 logger.error("the chain is not anchored: %s", error)
+            trouble = str(error)
+        except OSError as error:
+            if str(error) != trouble:
+                logger.warning("the anchor is not told yet: %s", error)
             trouble = str(error)
         wait(EVERY_S)
 
 
-def anchors_restart(folder: Path) -> bool:
-    """Begin a new start where the files disagree with the chain after a restore; returns whether it did.
+def anchors_restart(folder: Path) -> Anchor | None:
+    """Begin a new start where the files disagree with the chain after a restore; returns its anchor, if any.
 
-    The lines before stay: verifying goes on to say what they had, and since when it does not count.
+    The lines before stay: verifying goes on to say what they had and is gone, until somebody answers for it.
     """
     anchor = anchor_newest()
     files = AnchorFiles(folder)
     if anchor is None:
-        return False
+        return None
     try:
         files(anchor)
     except AnchorDisagrees:
         files(replace(anchor, is_new_start=True))
-        return True
-    return False
+        return anchor
+    return None

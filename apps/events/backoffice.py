@@ -1,12 +1,14 @@
 """What the back-office doors share: read-only pages, one day at a time, and acts that demand a reason."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
@@ -14,14 +16,16 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.functional import cached_property
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from apps.events.facts import Origin
 from apps.events.origins import request_origin
 from apps.primitives.clock import utc_now
-from apps.primitives.errors import BrokerageError
-from apps.primitives.ids import ID_MAX, day_bounds, id_time
+from apps.primitives.errors import BrokerageError, NotFound
+from apps.primitives.ids import ID_MAX, Kind, day_bounds, id_time, public_id_decode
 
 DAY_PARAMETER = "day"
 COUNT_MAX = 10_000
@@ -32,8 +36,15 @@ REASON_LENGTH_MIN, REASON_LENGTH_MAX = 5, 200
 
 
 class ReadOnlyAdmin(ModelAdmin):
-    """A page to read: nothing can be added, changed or deleted here, whatever permissions say."""
+    """A page to read: nothing can be added, changed or deleted here, whatever permissions say.
 
+    ``list_intro`` says what the list is and what to do with it; ``list_empty`` what it means that there is
+    nothing.
+    """
+
+    list_intro = ""
+    list_empty = ""
+    list_before_template = "admin/list_intro.html"
     actions = None
     list_per_page = 50
     show_full_result_count = False
@@ -54,14 +65,33 @@ class ReadOnlyAdmin(ModelAdmin):
         meta = self.model._meta
         return request.user.has_perm(f"{meta.app_label}.change_{meta.model_name}")
 
+    def acts_closed(self, row: Any) -> set[str]:
+        """Return the names of the acts that this row can only refuse; their buttons are not offered."""
+        return set()
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        acts = super().get_actions_detail(request, object_id)
+        row = ModelAdmin.get_object(self, request, unquote(str(object_id))) if acts else None
+        closed = self.acts_closed(row) if row is not None else set()
+        return [act for act in acts if act.path not in closed]
+
 
 class BoundedPaginator(Paginator):
     """Counts no further than a bound, so that no list reads a whole day to say how long it is."""
 
     @cached_property
-    def count(self) -> int:
+    def counted(self) -> int:
+        """Return how many rows there are; one above the bound stands for all that are more."""
         rows: Any = self.object_list
-        return int(rows.order_by()[:COUNT_MAX].count())
+        return int(rows.order_by()[: COUNT_MAX + 1].count())
+
+    @property
+    def is_cut(self) -> bool:
+        return self.counted > COUNT_MAX
+
+    @cached_property
+    def count(self) -> int:
+        return min(self.counted, COUNT_MAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +114,33 @@ class DayWindow:
         return self.day == self.today
 
 
-def day_window(request: HttpRequest) -> DayWindow:
-    """Return the day a request asks for; that of the id searched for, else today, when it names none."""
+def public_id_searched(kind: Kind | None, term: str) -> int | None:
+    """Return the id behind a public id somebody searches for; None when it is none of this kind."""
+    try:
+        return public_id_decode(kind, UUID(term)) if kind else None
+    except (ValueError, NotFound):
+        return None
+
+
+def day_window(request: HttpRequest, kind: Kind | None = None) -> DayWindow:
+    """Return the day to show: that of the public id searched for, or asked for, or of the id searched for.
+
+    Else it is today. An id of the first day is none: no row is as old, but a small number may be an account.
+    """
     today = utc_now().date()
     asked, searched = request.GET.get(DAY_PARAMETER, ""), request.GET.get("q", "").strip()
+    public = public_id_searched(kind, searched)
     try:
-        day = date.fromisoformat(asked)
+        day = _id_day(public) if public is not None else date.fromisoformat(asked)
     except ValueError:
         is_id = searched.isdecimal() and len(searched) <= 19 and int(searched) <= ID_MAX
-        day = id_time(int(searched)).astimezone(UTC).date() if is_id else today
+        day = _id_day(int(searched)) if is_id else today
+        day = today if day == DAY_FIRST else day
     return DayWindow(day=min(max(day, DAY_FIRST), today), today=today)
+
+
+def _id_day(number: int) -> date:
+    return id_time(number).astimezone(UTC).date()
 
 
 class DayFilter(admin.SimpleListFilter):
@@ -103,7 +150,7 @@ class DayFilter(admin.SimpleListFilter):
     parameter_name = DAY_PARAMETER
 
     def __init__(self, request: HttpRequest, params: Any, model: type[Model], model_admin: Any) -> None:
-        self.window = day_window(request)
+        self.window = day_window(request, model_admin.public_kind)
         super().__init__(request, params, model, model_admin)
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -128,9 +175,11 @@ class DayFilter(admin.SimpleListFilter):
 class DayAdmin(ReadOnlyAdmin):
     """A big table, read one day at a time, newest first, searched by exact values only.
 
-    Every id tells its day; ``search_exact`` names text or number columns that match whole.
+    Every id tells its day; ``search_exact`` names text or number columns that match whole; ``public_kind``
+    is what the public ids of the rows name.
     """
 
+    public_kind: Kind | None = None
     search_exact: tuple[str, ...] = ()
     search_numbers: tuple[str, ...] = ()
     search_fields = ("pk",)
@@ -149,7 +198,8 @@ class DayAdmin(ReadOnlyAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        wanted = Q(pk__in=[])
+        public = public_id_searched(self.public_kind, term)
+        wanted = Q(pk__in=[] if public is None else [public])
         for name in self.search_exact:
             wanted |= Q(**{name: term})
         if term.isdecimal() and int(term) <= ID_MAX:
@@ -159,8 +209,26 @@ class DayAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         kept = [(k, v) for k, v in request.GET.items() if k not in (DAY_PARAMETER, "p")]
-        context = {"day_window": day_window(request), "day_kept": kept, **(extra_context or {})}
+        context = {
+            "day_window": day_window(request, self.public_kind),
+            "day_kept": kept,
+            **(extra_context or {}),
+        }
         return super().changelist_view(request, context)
+
+
+def table_html(head: Iterable[str], lines: Iterable[Iterable[Any]]) -> SafeString:
+    """Return a table for a page of one row; where it is wider than the page it scrolls by itself."""
+    cell = "px-3 py-2 text-left align-top"
+    titles = format_html_join(
+        "", f'<th class="{cell} whitespace-nowrap">{{}}</th>', ((name,) for name in head)
+    )
+    rows = (
+        (format_html_join("", f'<td class="{cell}">{{}}</td>', ((value,) for value in line)),)
+        for line in lines
+    )
+    body = format_html_join("", "<tr>{}</tr>", rows)
+    return format_html('<div class="overflow-x-auto"><table><tr>{}</tr>{}</table></div>', titles, body)
 
 
 def reason_field(*, autofocus: bool = False) -> forms.CharField:

@@ -73,9 +73,13 @@ class ChainSink:
 
     def __call__(self, events: Sequence[EventRecord]) -> None:
         """Write the blocks of these events; raises ``CursorMoved`` when somebody else seals as well."""
+        if self._tip is None:
+            # Before we ask what is sealed: what another seals after that takes the number of our block.
+            with connection.cursor() as cursor:
+                self._tip = tip_read(cursor)
         fresh = self._unsealed(events)
         for start in range(0, len(fresh), EVENTS_MAX):
-            self._seal(fresh[start : start + EVENTS_MAX])
+            self._tip = self._seal(self._tip, fresh[start : start + EVENTS_MAX])
 
     def _unsealed(self, events: Sequence[EventRecord]) -> list[EventRecord]:
         wanted = {event.id for event in events}
@@ -85,13 +89,12 @@ class ChainSink:
                 wanted.difference_update(places_read(bytes(places))[1])
         return [event for event in events if event.id in wanted]
 
-    def _seal(self, events: Sequence[EventRecord]) -> None:
+    def _seal(self, tip: Tip, events: Sequence[EventRecord]) -> Tip:
         leaves = [
             Leaf(event.xact_id, event.id, topic_partition(event.user_id), leaf_hash(event.value()))
             for event in events
         ]
         with connection.cursor() as cursor:
-            tip = self._tip or tip_read(cursor)
             block, after = block_make(tip, leaves, self.now())
             failpoint("chain.before_block", block_no=block.block_no)
             try:
@@ -101,8 +104,8 @@ class ChainSink:
                     cursor.execute(BLOCK_SQL, _row(block, leaves))
             except IntegrityError as error:
                 raise CursorMoved(f"somebody else has sealed block {block.block_no}") from error
-        self._tip = after
         failpoint("chain.after_block", block_no=block.block_no)
+        return after
 
 
 def _row(block: Block, leaves: Sequence[Leaf]) -> tuple[Any, ...]:

@@ -20,6 +20,7 @@ The relay repeats what it was sending when it died, and after a restored dump th
 cursor. An unknown event that is older than this is quarantined: it may be a repetition.
 """
 
+TOO_OLD = "older than what is remembered"
 PROBLEM_LENGTH_MAX = 300
 _REMEMBERED_IDS = (REMEMBERED // timedelta(milliseconds=1)) << SEQUENCE_BITS
 
@@ -62,6 +63,9 @@ INSERT INTO subscription_quarantine
     (subscription, topic, topic_partition, topic_offset, event_id, value, problem, tries)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
+
+_FAILURES_SQL = "SELECT count(*) FROM subscription_quarantine WHERE subscription = %s AND tries > 0"
+_UNTRIED_SQL = "SELECT count(*) FROM subscription_quarantine WHERE subscription = %s AND tries = 0"
 
 _LOOKED_SQL = """
 UPDATE subscription_positions p SET end_offset = t.end_offset, looked_at = clock_timestamp()
@@ -180,9 +184,15 @@ def message_quarantine(
     cursor.execute(_QUARANTINE_SQL, (*row, problem, tries))
 
 
-def quarantine_count(cursor: Any, name: str) -> int:
-    """Return how many messages of a subscription are in quarantine."""
-    cursor.execute("SELECT count(*) FROM subscription_quarantine WHERE subscription = %s", (name,))
+def failures_count(cursor: Any, name: str) -> int:
+    """Return how many messages of a subscription are in quarantine because they failed."""
+    cursor.execute(_FAILURES_SQL, (name,))
+    return int(cursor.fetchone()[0])
+
+
+def untried_count(cursor: Any, name: str) -> int:
+    """Return how many are there untried, since they may be repetitions."""
+    cursor.execute(_UNTRIED_SQL, (name,))
     return int(cursor.fetchone()[0])
 
 

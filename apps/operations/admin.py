@@ -5,7 +5,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget
@@ -18,6 +17,7 @@ from apps.events.backoffice import (
     ReasonForm,
     StaffAct,
     staff_act_view,
+    table_html,
 )
 from apps.instruments.models import Instrument
 from apps.matching.codes import Mode, Phase
@@ -25,8 +25,9 @@ from apps.operations.book_reads import book_page, words
 from apps.operations.models import BookSession, ReconcileResult
 from apps.operations.services import controls
 from apps.operations.services.busting import trade_bust
+from apps.primitives.ids import Kind
 from apps.primitives.money import PRICE_MAX, PRICE_QUANTUM
-from apps.trades.models import Trade
+from apps.trades.models import SettlementStatus, Trade
 
 NO_TIER = "none"
 PHASES = [phase.name for phase in Phase if phase is not Phase.HALTED]
@@ -206,6 +207,9 @@ class InstrumentAdmin(ReadOnlyAdmin):
             row.book_page = book_page(row.symbol)
         return row
 
+    def acts_closed(self, row: Any) -> set[str]:
+        return {"symbol_halt", "symbol_phase"} if row.halted else {"symbol_resume"}
+
     @admin.display(description="Phase")
     def book_phase(self, row: Any) -> str:
         return str(row.book_page.phase)
@@ -278,6 +282,10 @@ class AccountAdmin(ReadOnlyAdmin):
     ordering = ("account_id",)
     actions_detail = ["account_suspend", "account_restore"]
 
+    def acts_closed(self, row: Any) -> set[str]:
+        possible = {"ACTIVE": {"account_suspend"}, "SUSPENDED": {"account_restore"}}
+        return {"account_suspend", "account_restore"} - possible.get(row.account_status, set())
+
     @admin.display(description="User", ordering="user__username")
     def username(self, row: Any) -> str:
         return str(row.user.username)
@@ -310,8 +318,12 @@ class TradeAdmin(DayAdmin):
     list_filter = ("settlement_status",)
     search_exact = ("symbol",)
     search_numbers = ("buyer_account_id", "seller_account_id", "buy_order_id", "sell_order_id")
+    public_kind = Kind.TRADE
     search_help_text = "Trade id, symbol, account id or order id, whole"
     actions_detail = ["trade_bust"]
+
+    def acts_closed(self, row: Any) -> set[str]:
+        return set() if row.settlement_status == SettlementStatus.PENDING else {"trade_bust"}
 
     @action(description="Bust trade", permissions=["act"])
     def trade_bust(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -369,9 +381,5 @@ class ReconcileResultAdmin(ReadOnlyAdmin):
     def broken_rows(self, row: Any) -> SafeString | str:
         if not row.broken:
             return "None"
-        lines = format_html_join(
-            "",
-            "<tr>{}</tr>",
-            ((format_html_join("", "<td><b>{}</b> {}&emsp;</td>", broken.items()),) for broken in row.broken),
-        )
-        return format_html("<table>{}</table>", lines)
+        heads = list(dict.fromkeys(name for broken in row.broken for name in broken))
+        return table_html(heads, ([broken.get(name, "") for name in heads] for broken in row.broken))

@@ -4,6 +4,7 @@ from django.contrib import admin
 
 from apps.events.backoffice import BoundedPaginator, DayAdmin, ReadOnlyAdmin
 from apps.orders.models import LiveOrder, Order
+from apps.primitives.ids import Kind
 
 
 @admin.register(Order)
@@ -27,6 +28,7 @@ class OrderAdmin(DayAdmin):
     list_filter = ("status", "side", "order_type", "order_class")
     search_exact = ("client_order_id",)
     search_numbers = ("account_id", "group_id")
+    public_kind = Kind.ORDER
     search_help_text = "Order id, client order id, account id or group id, whole"
 
 

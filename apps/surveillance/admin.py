@@ -6,16 +6,18 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from apps.events.audited import AuditedAdmin, DatedRuleAdmin
-from apps.events.backoffice import BoundedPaginator, ReadOnlyAdmin, StaffAct, staff_act_view
+from apps.events.backoffice import BoundedPaginator, ReadOnlyAdmin, StaffAct, staff_act_view, table_html
 from apps.surveillance.limits import LIMITS, Kind
 from apps.surveillance.models import (
+    KINDS,
     BeneficialOwner,
+    FindingStatus,
     SurveillanceFinding,
     SurveillanceLimit,
     WatchedTradeRow,
@@ -42,7 +44,11 @@ class SurveillanceFindingAdmin(ReadOnlyAdmin):
     search_fields = ("=symbol", "account_id__exact", "other_account_id__exact")
     search_help_text = "Symbol or account id, whole"
     paginator = BoundedPaginator
-    list_before_template = "admin/surveillance_intro.html"
+    list_intro = (
+        "A finding is a reason to look, not a verdict. While it is open, more of the same adds to it; "
+        "dismissed with a reason, it counts no more."
+    )
+    list_empty = "An empty list means that nobody passed the limits of a rule."
     actions_detail = ["dismiss"]
     readonly_fields = ("standing", "accounts", "figures", "evidence")
     fieldsets = (
@@ -51,6 +57,9 @@ class SurveillanceFindingAdmin(ReadOnlyAdmin):
         ("What was measured", {"fields": ("figures", "evidence")}),
         ("Judgement", {"fields": ("dismissed_at", "dismissed_by_id", "reason")}),
     )
+
+    def acts_closed(self, row: Any) -> set[str]:
+        return set() if row.status == FindingStatus.OPEN else {"dismiss"}
 
     @display(description="Status", ordering="status", label={"Open": "danger", "Dismissed": "info"})
     def standing(self, row: Any) -> str:
@@ -65,8 +74,7 @@ class SurveillanceFindingAdmin(ReadOnlyAdmin):
     def figures(self, row: Any) -> SafeString:
         names = [*row.measured, *(name for name in row.limits if name not in row.measured)]
         lines = ((name, row.measured.get(name, ""), row.limits.get(name, "")) for name in names)
-        body = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", lines)
-        return format_html("<table><tr><th></th><th>Measured</th><th>Limit</th></tr>{}</table>", body)
+        return table_html(("", "Measured", "Limit"), lines)
 
     @admin.display(description="Events that show it (the newest)")
     def evidence(self, row: Any) -> SafeString | str:
@@ -84,27 +92,37 @@ class SurveillanceLimitAdmin(DatedRuleAdmin):
 
     list_display = ("kind", "name", "value", "effective_from")
     list_filter = ("kind",)
+    list_before_template = "admin/list_intro.html"
+    list_intro = (
+        "What the rules of surveillance measure against, from the instant on that each row names. A row is "
+        "never changed: to set a limit anew, add another."
+    )
+    list_empty = "Every limit is at its default; the page for adding one lists them all."
     fields = ("kind", "name", "value", "effective_from", "defaults")
     readonly_fields = ("defaults",)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name != "name":
             return super().formfield_for_dbfield(db_field, request, **kwargs)
-        names = sorted({name for limits in LIMITS.values() for name in limits})
-        return forms.ChoiceField(choices=[(name, name) for name in names], widget=UnfoldAdminSelectWidget)
+        kinds: dict[str, list[str]] = {}
+        for kind, label in KINDS:
+            for name in LIMITS[Kind(kind)]:
+                kinds.setdefault(name, []).append(label)
+        choices = [(name, f"{name} ({', '.join(kinds[name])})") for name in sorted(kinds)]
+        return forms.ChoiceField(
+            choices=[("", "Choose a limit of that kind"), *choices],
+            widget=UnfoldAdminSelectWidget,
+            help_text="The kinds that have the limit stand behind its name.",
+        )
 
     @admin.display(description="Defaults")
     def defaults(self, row: Any) -> SafeString:
         lines = (
-            (kind.value, name, limit.default, limit.lowest, limit.highest, limit.text)
-            for kind in Kind
-            for name, limit in LIMITS[kind].items()
+            (label, name, limit.default, f"{limit.lowest} to {limit.highest}", limit.text)
+            for kind, label in KINDS
+            for name, limit in LIMITS[Kind(kind)].items()
         )
-        body = format_html_join(
-            "", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{} to {}</td><td>{}</td></tr>", lines
-        )
-        head = "<tr><th>Rule</th><th>Limit</th><th>Default</th><th>Bounds</th><th></th></tr>"
-        return format_html("<table>" + head + "{}</table>", body)
+        return table_html(("Kind", "Name", "Default", "Bounds", "What it is"), lines)
 
 
 @admin.register(BeneficialOwner)

@@ -169,6 +169,15 @@ def test_a_refusal_is_said_in_a_sentence(controller: Client) -> None:
     assert "is already active" in page.content.decode()
 
 
+@pytest.mark.parametrize("act", ["account_suspend", "account_restore"])
+def test_a_closed_account_stays_closed_by_whatever_way(controller: Client, act: str) -> None:
+    trader = trader_open()
+    Account.objects.filter(pk=trader.account_id).update(account_status="CLOSED")
+    page = controller.post(account_url(trader.account_id, act), {"reason": "Asked to"}, follow=True)
+    assert "closed for good" in page.content.decode()
+    assert Account.objects.get(pk=trader.account_id).account_status == "CLOSED"
+
+
 def test_an_object_that_is_not_there_leads_back(controller: Client) -> None:
     assert controller.get("/admin/accounts/account/999999/account_suspend/").status_code == 302
 

@@ -81,6 +81,31 @@ def test_permissions_given_and_taken_are_told_by_name_before_and_after(chief: Cl
     assert told("RECORD_CHANGED")[1].data["before"] == {"groups": ["Desk"], "user_permissions": [name]}
 
 
+def test_a_change_of_a_person_tells_nothing_that_was_not_changed(chief: Client) -> None:
+    joined = datetime(2026, 1, 2, 15, 0, 0, 123456, tzinfo=UTC)
+    grace = User.objects.create_user(username="grace", date_joined=joined, last_login=joined)
+    late = {"date_joined_0": "2020-01-01", "date_joined_1": "10:00:00", "last_login_0": "2020-01-01"}
+    posted = body(grace, email="g@example.org", **late)
+    assert chief.post(url(User, "change", grace.pk), posted).status_code == 302
+    [event] = told("RECORD_CHANGED")
+    assert (event.data["before"], event.data["after"]) == ({"email": ""}, {"email": "g@example.org"})
+    grace.refresh_from_db()
+    assert grace.date_joined == grace.last_login == joined
+
+
+def test_staff_neither_change_other_staff_nor_set_their_password(market: None) -> None:
+    clerk = staff_client("clerk", ("accounts.view_user", "accounts.change_user"))
+    boss = person("boss", is_staff=True)
+    secret = {"password": "mine-from-now-on", "again": "mine-from-now-on", **WHY}
+    assert clerk.post(f"/admin/accounts/user/{boss.pk}/password/", secret).status_code == 403
+    assert clerk.post(url(User, "change", boss.pk), body(boss, email="mine@example.org")).status_code == 403
+    boss.refresh_from_db()
+    assert (boss.check_password("before-it-changed"), boss.email) == (True, "")
+    customer = person("customer")
+    assert clerk.post(f"/admin/accounts/user/{customer.pk}/password/", secret).status_code == 302
+    assert [event.user_id for event in told("PASSWORD_CHANGED")] == [customer.pk]
+
+
 def test_without_a_reason_nothing_changes(chief: Client) -> None:
     grace = person()
     for reason in ("", "why", "x" * 201):

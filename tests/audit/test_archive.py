@@ -1,7 +1,9 @@
 """Old days leave their table for files that verify as the records did; whatever dies is done again."""
 
 import gzip
+import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from io import StringIO
 from pathlib import Path
@@ -12,18 +14,23 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
 
+from apps.audit.archives import Archive, archive_lines, archive_write
 from apps.audit.findings import What
 from apps.audit.locks import READ, archiving_locked
 from apps.audit.services.archiving import events_archive
 from apps.audit.services.verification import audit_verify, dsn_text, stretch_of
 from apps.audit.units import session_open as reading_open
+from apps.events.anchors import AnchorFiles, anchor_newest, anchors_restart
 from apps.events.models import Event, EventArchive
+from apps.events.topics import topic_partition
+from apps.events.types import EventType
 from apps.operations.services.partition_merging import partitions_merge
 from apps.operations.services.partitions import day_ensure, homes
 from apps.primitives.errors import Conflict, Invalid, Refused
 from apps.primitives.failpoints import FailpointHit, failpoints_arm
 from apps.primitives.ids import day_bounds
 from tests.support.chain import events_list, events_seal
+from tests.support.event_schemas import event_problems
 from tests.support.tampering import unguarded
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.made_up_events]
@@ -75,6 +82,11 @@ def days(settings: Any, tmp_path: Path) -> Iterator[Path]:
             cursor.execute(f"DROP TABLE {name}")
 
 
+def events_left() -> int:
+    """Return how many records the table has, those that tell of archiving aside."""
+    return Event.objects.exclude(event_type=EventType.EVENTS_ARCHIVED).count()
+
+
 def archive_all() -> list[int]:
     return [done.events for done in events_archive(date(2026, 2, 1), TODAY)]
 
@@ -82,7 +94,7 @@ def archive_all() -> list[int]:
 def test_old_days_become_files_that_verify_as_the_records_did(days: Path) -> None:
     values = [event.value() for event in events_list()]
     assert archive_all() == [30, 30, 0]
-    assert Event.objects.count() == 0 and "events_2026_01_08" not in attached()
+    assert events_left() == 0 and "events_2026_01_08" not in attached()
     verdict = audit_verify()
     assert verdict.is_whole, verdict.in_order
     assert (verdict.outcome.events, verdict.outcome.archived, verdict.outcome.blocks) == (60, 60, 4)
@@ -100,10 +112,10 @@ def test_old_days_become_files_that_verify_as_the_records_did(days: Path) -> Non
 def test_the_log_goes_on_over_its_archives(days: Path) -> None:
     archive_all()
     events_at(date(2026, 1, 20), 3)
-    assert audit_verify().outcome.unsealed == 3
+    assert audit_verify().outcome.unsealed == 3 + 3, "what was archived is told as well"
     events_seal()
     verdict = audit_verify()
-    assert verdict.is_whole and (verdict.outcome.events, verdict.outcome.archived) == (63, 60)
+    assert verdict.is_whole and (verdict.outcome.events, verdict.outcome.archived) == (66, 60)
     events_at(OLD, 1)
     counts = audit_verify().findings.counts
     assert counts == {What.INSERTED: 1}, "a second record of an archived event is none of ours"
@@ -137,7 +149,7 @@ def test_what_is_not_sealed_stays(days: Path) -> None:
     events_at(OLD + timedelta(days=2), 2)
     with pytest.raises(Refused, match="2 events in no block"):
         archive_all()
-    assert "events_2026_01_10" in attached() and Event.objects.count() == 2
+    assert "events_2026_01_10" in attached() and events_left() == 2
 
 
 def test_what_a_sink_was_not_told_stays_until_the_sink_is_given_up(days: Path) -> None:
@@ -150,7 +162,12 @@ def test_what_a_sink_was_not_told_stays_until_the_sink_is_given_up(days: Path) -
         archive_all()
     assert "events_2026_01_08" not in attached() and "events_2026_01_09" in attached()
     call_command("audit_archive", "--before", "2026-02-01", "--give-up", "kafka", stdout=StringIO())
-    assert Event.objects.count() == 0 and audit_verify().is_whole
+    assert events_left() == 0 and audit_verify().is_whole
+    told = [event for event in events_list() if event.event_type == EventType.EVENTS_ARCHIVED]
+    archives = EventArchive.objects.order_by("low")
+    assert [event.data["sha256"] for event in told] == [row.sha256 for row in archives]
+    assert [event.data["given_up"] for event in told] == [[], ["kafka"], ["kafka"]]
+    assert [event_problems(event.value()) for event in told] == [[], [], []]
 
 
 def test_what_was_tampered_with_stays(days: Path) -> None:
@@ -158,7 +175,7 @@ def test_what_was_tampered_with_stays(days: Path) -> None:
         session.execute("UPDATE events SET user_id = 9 WHERE id = %s", (day_bounds(OLD)[0] + 7,))
     with pytest.raises(Refused, match="not what was sealed"):
         archive_all()
-    assert Event.objects.count() == 60 and not EventArchive.objects.exists()
+    assert events_left() == 60 and not EventArchive.objects.exists()
 
 
 def test_days_that_are_still_read_are_refused(days: Path) -> None:
@@ -199,6 +216,36 @@ def test_a_damaged_archive_is_found(days: Path, how: str) -> None:
         assert verdict.findings.counts[What.ARCHIVE_DAMAGED]
     else:
         assert verdict.findings.counts == {What.CHANGED: 1}
+
+
+@pytest.mark.parametrize("is_same_partition", [True, False])
+def test_an_archived_event_put_under_another_user_is_named(days: Path, is_same_partition: bool) -> None:
+    """The chain has the event's bytes; what stands before them in the file is held against them."""
+    archive_all()
+    row = EventArchive.objects.get(name="events_2026_01_08")
+    archive = Archive(row.name, str(days), row.low, row.high)
+    lines = list(archive_lines(archive, row.low, row.high))
+    xact_id, event_id, user_id, value = lines[5]
+    partition = topic_partition(user_id)
+    others = (
+        n for n in itertools.count(user_id + 1) if (topic_partition(n) == partition) == is_same_partition
+    )
+    lines[5] = (xact_id, event_id, next(others), value)
+    archive_write(archive, lines, (row.first_block, row.last_block))
+    verdict = audit_verify()
+    assert verdict.findings.counts == {What.CHANGED: 1}, verdict.in_order
+    assert verdict.first is not None and verdict.first.event_id == event_id
+
+
+def test_a_day_that_a_restore_lost_is_archived_when_somebody_answers_for_it(days: Path) -> None:
+    anchor, folder = anchor_newest(), days.parent / "anchors"
+    assert anchor is not None
+    AnchorFiles(folder)(replace(anchor, block_no=anchor.block_no + 2, events=anchor.events + 9))
+    assert anchors_restart(folder)
+    with pytest.raises(Refused, match="not what was sealed. First: set back: block 4"):
+        list(events_archive(date(2026, 2, 1), TODAY))
+    assert not EventArchive.objects.exists()
+    assert [done.events for done in events_archive(date(2026, 2, 1), TODAY, (), [4])] == [30, 30, 0]
 
 
 def test_the_command_tells_what_it_did_and_refuses_bad_days(days: Path) -> None:

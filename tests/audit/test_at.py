@@ -130,7 +130,8 @@ def test_what_lies_in_archives_is_told_as_what_lies_in_the_table(
     settings.AUDIT_ARCHIVE_DIR = tmp_path
     history = History(exchange, 5)
     history.run(40)
-    before = values(export_make(Wanted("events", events_begin(), db_now()), tmp_path / "before").folder)
+    begin, until = events_begin(), db_now()
+    before = values(export_make(Wanted("events", begin, until), tmp_path / "before").folder)
     archived(id_floor(history.truths[len(history.truths) // 2].at), tmp_path)
     wrong = []
     for truth in history.truths[1::3]:
@@ -139,7 +140,7 @@ def test_what_lies_in_archives_is_told_as_what_lies_in_the_table(
         for order_id in truth.orders:
             wrong += order_differences(truth, order_id)
     assert not wrong, "\n".join(wrong[:20])
-    after = values(export_make(Wanted("events", events_begin(), db_now()), tmp_path / "after").folder)
+    after = values(export_make(Wanted("events", begin, until), tmp_path / "after").folder)
     assert after == before
     first, *_ = history.truths[-1].orders.values()
     story = order_named_at(first["client_order_id"], history.truths[-1].at, first["account_id"])

@@ -1,66 +1,40 @@
 """An export is what was written, proves it to whoever gets it, and is there whole or not at all."""
 
-import gzip
-import hashlib
 import json
 from datetime import datetime, timedelta
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from apps.audit import exports
-from apps.audit.exports import MANIFEST, export_check, lines_read
+from apps.audit.checking import export_check
+from apps.audit.exports import MANIFEST
 from apps.audit.services import export
-from apps.audit.services.export import Wanted, events_begin, export_make
-from apps.events.anchors import AnchorFiles, anchor_newest
+from apps.audit.services.export import export_make
 from apps.events.facts import SYSTEM
+from apps.events.types import EventType
 from apps.operations.services.busting import trade_bust
 from apps.primitives.clock import unix_ns
 from apps.primitives.errors import Conflict, Invalid, NotFound
 from apps.primitives.failpoints import FailpointHit, failpoints_arm
-from apps.primitives.ids import Kind, id_time, public_id, public_id_decode
+from apps.primitives.ids import id_time
 from apps.trades.models import Trade
+from tests.audit.exported import anchors, values, wanted
 from tests.support.builders import trader_open
-from tests.support.chain import events_list, events_seal, events_write
+from tests.support.chain import events_append, events_list, events_seal, events_write, session_open
+from tests.support.event_schemas import event_problems
 from tests.support.history import db_now
 from tests.support.matching import Exchange
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.made_up_events]
 
 
-def wanted(form: str = "events", **more: Any) -> Wanted:
-    period = {"first": events_begin(), "until": db_now()}
-    return Wanted(**{"form": form, "reporter": "OPEN1" if form == "cat" else "", **period, **more})
-
-
-def values(folder: Path, kind: str = "events") -> list[bytes]:
-    return [line for path in sorted(folder.glob(f"{kind}-*.gz")) for line in lines_read(path)]
-
-
-@pytest.fixture
-def sealed() -> int:
-    """Sixty events of five users, in blocks of seven."""
-    events_write(60, users=5)
-    return events_seal(batch_events_max=7)
-
-
-@pytest.fixture
-def made(sealed: int, tmp_path: Path) -> Path:
-    return export_make(wanted(), tmp_path / "made").folder
-
-
-def anchors() -> dict[int, bytes]:
-    newest = anchor_newest()
-    assert newest is not None
-    return {newest.block_no: newest.hash}
-
-
 def test_an_export_of_a_period_is_every_event_byte_for_byte_and_proves_itself(made: Path) -> None:
-    assert sorted(values(made)) == sorted(event.value() for event in events_list())
+    written = [event.value() for event in events_list() if event.event_type != EventType.AUDIT_EXPORTED]
+    assert sorted(values(made)) == sorted(written)
     checked = export_check(made, anchors())
     assert (checked.lines, checked.proved, checked.anchored, checked.problems) == (60, 60, 1, [])
     manifest = json.loads((made / MANIFEST).read_text())
@@ -79,6 +53,40 @@ def test_an_export_of_one_user_or_account_has_theirs_alone_with_the_blocks_they_
     assert sorted(values(again.folder)) == expected
 
 
+def test_the_blocks_of_a_period_have_no_gap_where_ids_are_not_in_commit_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two blocks of the period the chain has one whose event was written before it."""
+    monkeypatch.setattr(export, "CLOCK", timedelta(0))
+    with session_open() as first, session_open() as second:
+        for session in (first, second):
+            session.execute("SELECT pg_current_xact_id()")
+        events_append(second, 1)
+        second.commit()
+        begin = db_now()
+        events_append(first, 1)
+    events_write(1)
+    events_seal(batch_events_max=1)
+    made = export_make(wanted(first=begin), tmp_path / "some")
+    assert (made.events, made.blocks) == (2, 3)
+    assert export_check(made.folder, anchors()).problems == []
+
+
+def test_an_archived_event_is_exported_for_whom_its_own_bytes_name(
+    monkeypatch: pytest.MonkeyPatch, sealed: int, tmp_path: Path
+) -> None:
+    """What an archive puts before an event's bytes no block proves."""
+    lines = [
+        (event.xact_id, event.id, 3, event.value()) for event in sorted(events_list(), key=lambda e: e.id)
+    ]
+    monkeypatch.setattr(export, "archives_within", lambda low, high: [None])
+    monkeypatch.setattr(export, "archive_lines", lambda archive, low, high: iter(lines))
+    monkeypatch.setattr(export, "EVENTS_SQL", "COPY (SELECT 1 WHERE false AND {user_id} = 0) TO STDOUT")
+    made = export_make(wanted(user_id=3), tmp_path / "theirs")
+    assert {json.loads(value)["user_id"] for value in values(made.folder)} == {3}
+    assert made.events == 12 and export_check(made.folder, anchors()).problems == []
+
+
 def test_a_period_takes_its_first_instant_and_not_its_last(sealed: int, tmp_path: Path) -> None:
     times = sorted(event.timestamp for event in events_list())
     made = export_make(wanted(first=times[10], until=times[20]), tmp_path / "some")
@@ -94,71 +102,33 @@ def test_what_is_not_sealed_yet_is_exported_and_said_to_be_without_proof(sealed:
     assert (made.events, checked.proved, checked.unsealed, checked.problems) == (64, 60, 4, [])
 
 
-def rewritten(path: Path, lines: list[bytes]) -> None:
-    path.write_bytes(gzip.compress(b"".join(line + b"\n" for line in lines), mtime=0))
+def test_who_takes_whose_events_is_on_record(sealed: int, tmp_path: Path) -> None:
+    made = export_make(wanted(user_id=3), tmp_path / "theirs")
+    told = next(event for event in events_list() if event.event_type == EventType.AUDIT_EXPORTED)
+    assert event_problems(told.value()) == []
+    assert (told.user_id, told.account_id) == (0, None)
+    data = told.data
+    assert (data["of_user_id"], data["of_account_id"], data["with_surveillance"]) == (3, None, False)
+    assert (data["manifest_sha256"], data["events"]) == (made.manifest_sha256, made.events)
+    assert data["folder"] == str(made.folder) and "@" in data["operator"]
 
 
-def manifest_follow(folder: Path) -> None:
-    """Do what a forger would: make the manifest fit the files."""
-    manifest = json.loads((folder / MANIFEST).read_text())
-    for facts in manifest["files"]:
-        data = (folder / facts["name"]).read_bytes()
-        facts["sha256"], facts["lines"] = hashlib.sha256(data).hexdigest(), gzip.decompress(data).count(b"\n")
-    (folder / MANIFEST).write_text(json.dumps(manifest))
-
-
-def next_id(public: str) -> bytes:
-    number = public_id_decode(Kind.EVENT, UUID(public))
-    return str(public_id(Kind.EVENT, number + 1)).encode()
-
-
-@pytest.mark.parametrize("with_manifest", [False, True])
-@pytest.mark.parametrize("how", ["change", "delete", "insert", "block"])
-def test_whatever_is_altered_in_an_export_is_found(
-    made: Path, how: str, with_manifest: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The events are younger than what is allowed for between a clock and the next.
-    monkeypatch.setattr(exports, "CLOCK", timedelta(0))
-    (path,) = made.glob("blocks-*" if how == "block" else "events-*")
-    lines = list(lines_read(path))
-    if how == "change":
-        lines[30] = lines[30].replace(b'"n": ', b'"n": 9')
-    elif how == "delete":
-        del lines[30]
-    elif how == "insert":
-        forged = json.loads(lines[30])
-        lines.insert(31, lines[30].replace(forged["event_id"].encode(), next_id(forged["event_id"])))
-    else:
-        block = json.loads(lines[3])
-        lines[3] = lines[3].replace(block["leaves"][:8].encode(), b"00000000")
-    rewritten(path, lines)
-    if with_manifest:
-        manifest_follow(made)
-    assert export_check(made, anchors()).problem_count > 0
-    with pytest.raises(SystemExit) as ended:
-        call_command("audit_export", check=made)
-    assert ended.value.code == 1
-
-
-def test_a_chain_that_was_made_anew_for_an_export_is_not_the_one_that_was_anchored(
-    made: Path, tmp_path: Path
-) -> None:
-    files = AnchorFiles(tmp_path / "anchors")
-    newest = anchor_newest()
-    assert newest is not None
-    files(newest)
-    call_command("audit_export", check=made, anchors=tmp_path / "anchors")
-    assert export_check(made, {newest.block_no: bytes(32)}).problems == [
-        f"block {newest.block_no} is not the one that was anchored"
-    ]
-
-
-def test_a_file_too_many_and_a_file_too_few_are_found(made: Path) -> None:
-    (made / "strange.txt").write_text("hello")
-    next(made.glob("events-*")).unlink()
-    problems = export_check(made, {}).problems
-    assert problems[0] == "strange.txt is not in the manifest"
-    assert "cannot be read" in problems[1]
+def test_somebody_elses_folder_in_the_way_is_refused_and_left_alone(sealed: int, tmp_path: Path) -> None:
+    theirs, aside = tmp_path / "theirs", tmp_path / ".made.aside"
+    theirs.mkdir()
+    (theirs / "precious").write_text("kept")
+    aside.symlink_to(theirs)
+    with pytest.raises(Conflict, match="move it away"):
+        export_make(wanted(), tmp_path / "made")
+    aside.unlink()
+    aside.mkdir()
+    (aside / "link").symlink_to(theirs / "precious")
+    with pytest.raises(Conflict, match="move it away"):
+        export_make(wanted(), tmp_path / "made")
+    assert (theirs / "precious").read_text() == "kept" and (aside / "link").is_symlink()
+    (tmp_path / "made").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(Conflict, match="never written over"):
+        export_make(wanted(), tmp_path / "made")
 
 
 def test_an_export_is_never_written_over_and_impossible_ones_are_refused(made: Path, tmp_path: Path) -> None:
@@ -174,8 +144,12 @@ def test_an_export_is_never_written_over_and_impossible_ones_are_refused(made: P
     ):
         with pytest.raises(Invalid):
             export_make(bad, tmp_path / "bad")
-    with pytest.raises(NotFound, match="nothing is exported"):
-        export_make(wanted(user_id=99), tmp_path / "bad")
+    for nobody, said in (({"user_id": 99}, "no user 99"), ({"account_id": 99}, "no account 99")):
+        with pytest.raises(NotFound, match=said):
+            export_make(wanted(**nobody), tmp_path / "bad")
+    empty = {"first": now - timedelta(days=9), "until": now - timedelta(days=8)}
+    with pytest.raises(NotFound, match="no such event in the period"):
+        export_make(wanted(**empty), tmp_path / "bad")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made"]
 
 
@@ -255,6 +229,9 @@ def test_an_orders_life_as_the_consolidated_audit_trail_takes_it(exchange: Excha
     theirs = records(export_make(wanted("cat", account_id=seller.account_id), tmp_path / "one").folder)
     assert [t["sideDetailsInd"] for t in theirs if t["type"] == "MEOT"] == ["SELL", "SELL"]
     assert export_check(made.folder, {}).problems == []
+    said = StringIO()
+    call_command("audit_export", check=made.folder, stdout=said)
+    assert "proved by none" in said.getvalue()
 
 
 def test_a_bust_is_told_as_the_cancellation_of_its_trade(exchange: Exchange, tmp_path: Path) -> None:

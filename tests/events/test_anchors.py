@@ -121,19 +121,42 @@ def test_after_a_restore_the_anchors_begin_a_new_start(tmp_path: Path) -> None:
     assert anchors_restart(tmp_path) and not anchors_restart(tmp_path)
     AnchorFiles(tmp_path)(newest())
     assert blocks_in(tmp_path) == [1, 2, 3, 1, 2]
-    verdict = audit_verify(anchor_folder=tmp_path)
+    verdict = audit_verify(anchor_folder=tmp_path, accepted=[1])
     assert verdict.is_whole, verdict.in_order
     assert (verdict.anchored.matched, verdict.anchored.voided) == (2, 3)
 
 
-def test_a_folder_that_cannot_be_written_is_an_alarm_and_stops_nothing(
+def test_a_place_that_is_away_is_said_once_stops_nothing_and_is_told_later(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     newest()
-    (tmp_path / "file").write_text("")
+    away = tmp_path / "file"
+    away.write_text("")
+    turns = iter(range(4))
+
+    def wait(_: float) -> None:
+        if away.is_file() and next(again, None) is None:
+            away.unlink()
+
+    again = iter(range(2))
+    anchors_run(AnchorFiles(away), wait, lambda: next(turns, None) is None)
+    said = [(record.levelname, record.message.partition(":")[0]) for record in caplog.records]
+    assert said == [("WARNING", "the anchor is not told yet"), ("WARNING", "the chain is anchored again")]
+    assert blocks_in(away) == [1]
+
+
+def test_a_chain_that_is_another_one_is_an_alarm(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = AnchorFiles(tmp_path)
+    for _ in range(2):
+        files(newest())
+    with session_open() as session:
+        session.autocommit = True
+        tail_cut(session, 1, with_blocks=True)
     turns = iter(range(3))
-    anchors_run(AnchorFiles(tmp_path / "file"), lambda _: None, lambda: next(turns, None) is None)
-    assert caplog.text.count("the chain is not anchored") == 1
+    anchors_run(files, lambda _: None, lambda: next(turns, None) is None)
+    assert [(record.levelname, "not anchored" in record.message) for record in caplog.records] == [
+        ("ERROR", True)
+    ]
 
 
 @pytest.mark.parametrize("line", [b"", b"{}", b"[]", b"5", b'{"event_type": "ORDER_PLACED", "user_id": 0}'])

@@ -1,7 +1,7 @@
 """Sealing: every event is in exactly one block, in commit order, whatever crashes or runs twice."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import psycopg
@@ -20,8 +20,9 @@ from apps.events.chain import (
     places_read,
 )
 from apps.events.models import EventBlock, RelayCursor
+from apps.events.records import EventRecord
 from apps.events.relay import CursorMoved
-from apps.events.sealing import SINK, tip_read
+from apps.events.sealing import SINK, ChainSink, tip_read
 from apps.events.topics import topic_partition
 from apps.primitives.failpoints import FailpointHit, failpoints_arm
 from tests.support.chain import (
@@ -129,6 +130,24 @@ def test_of_two_who_seal_at_once_one_ends_and_nothing_is_sealed_twice() -> None:
     with pytest.raises(CursorMoved, match="sealed block 2"):
         one.sink(events_list()[3:])
     events_seal()
+    assert all_are_sealed_once()
+
+
+def test_who_begins_to_seal_while_another_does_seals_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other seals between our look at what is sealed and our first block."""
+    events_write(7)
+    one, other = chain_relay(), chain_relay()
+    look = ChainSink._unsealed
+
+    def look_late(sink: ChainSink, events: Sequence[EventRecord]) -> list[EventRecord]:
+        found = look(sink, events)
+        if sink is other.sink:
+            assert one.step() == 7
+        return found
+
+    monkeypatch.setattr(ChainSink, "_unsealed", look_late)
+    with pytest.raises(CursorMoved):
+        other.step()
     assert all_are_sealed_once()
 
 

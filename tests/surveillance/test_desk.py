@@ -91,6 +91,17 @@ def test_finding_cannot_be_written_by_hand(chief: Client) -> None:
     assert chief.get(f"{LIST}add/").status_code == 403
     text = page(chief, LIST)
     assert "No results found" in text and "An empty list means" in text
+    assert "not a verdict" in text
+
+
+@pytest.mark.made_up_events
+def test_dismissed_finding_is_not_offered_to_be_dismissed(
+    chief: Client, finding: SurveillanceFinding
+) -> None:
+    url = f"{LIST}{finding.pk}"
+    assert f"{url}/dismiss/" in page(chief, f"{url}/change/")
+    chief.post(f"{url}/dismiss/", {"reason": "Both explained it"})
+    assert f"{url}/dismiss/" not in page(chief, f"{url}/change/")
 
 
 def limit_add(client: Client, **values: str) -> Any:
@@ -102,7 +113,9 @@ def limit_add(client: Client, **values: str) -> Any:
 
 
 def test_limit_is_set_with_a_reason_and_an_event(chief: Client) -> None:
-    assert "Trades between the two that make a finding." in page(chief, f"{LIMITS}add/")
+    text = page(chief, f"{LIMITS}add/")
+    assert "Trades between the two that make a finding." in text
+    assert "trades_min (Self trade, Wash trades)" in text, "the kinds that have it"
     response = limit_add(chief)
     assert response.status_code == 302, response.content
     event = Event.objects.get(event_type="RULE_ADDED", data__rule="surveillance_limits")

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -14,13 +14,17 @@ from django.conf import settings
 from apps.audit.archives import Archive, Line, Manifest, archive_digest, archive_lines, archive_write
 from apps.audit.lines import COPY_SQL, line_split, line_value
 from apps.audit.locks import MOVE, archiving_locked
-from apps.audit.services.verification import ALIAS, Verdict, dsn_text, stretch_verify
+from apps.audit.services.verification import ALIAS, Verdict, anchor_sources, dsn_text, stretch_verify
 from apps.audit.skeleton import STRETCH_SQL, Stretch
 from apps.audit.units import session_open
 from apps.events.chain import ids_range
+from apps.events.facts import EventRow
 from apps.events.models import PARTITIONED, EventArchive
+from apps.events.origins import operator_name
 from apps.events.relay import LOOK_BACK
 from apps.events.sealing import SINK
+from apps.events.services import event_append
+from apps.events.types import EventType
 from apps.operations.services.partition_retention import partition_end
 from apps.operations.services.partitions import (
     Home,
@@ -29,6 +33,7 @@ from apps.operations.services.partitions import (
     partitions_attached,
     relation_attached,
 )
+from apps.primitives.clock import iso, utc_now
 from apps.primitives.errors import Invalid, Refused
 from apps.primitives.failpoints import failpoint
 from apps.primitives.ids import id_floor
@@ -50,27 +55,34 @@ class Archived:
     events: int
 
 
-def events_archive(before: date, today: date, given_up: Iterable[str] = ()) -> Iterator[Archived]:
+def events_archive(
+    before: date, today: date, given_up: Iterable[str] = (), accepted: Sequence[int] = ()
+) -> Iterator[Archived]:
     """Archive every day and month of events that ended by ``before`` (a UTC day), the oldest first.
 
     Each is verified, written aside, waited for, read back, and only then dropped, in one short transaction
     with its row in ``event_archives``: whatever dies in between is done again. Sinks in ``given_up`` never
-    get what they were not told. Raises ``Invalid`` for a day that is too young, ``Refused`` for records that
-    another sink waits for, that are not sealed or not what was sealed, and ``Conflict`` while somebody else
-    archives or verifies.
+    get what they were not told; ``accepted`` names the blocks of restores that somebody answers for. Raises
+    ``Invalid`` for a day that is too young, ``Refused`` for records that another sink waits for, that are not
+    sealed or not what was sealed, and ``Conflict`` while somebody else archives or verifies.
     """
     if before > today - timedelta(days=KEEP_DAYS):
         raise Invalid("too_young", f"The last {KEEP_DAYS} days of events stay in their table.")
+    answered: dict[str, Any] = {
+        "given_up": list(given_up),
+        "accepted": list(accepted),
+        "operator": operator_name(),
+    }
     with session_open(dsn_text()) as session, archiving_locked(session, MOVE):
         for name, archive in _old(before):
-            _delivered_check(session, archive, list(given_up))
-            yield _archive(session, name, archive)
+            _delivered_check(session, archive, answered["given_up"])
+            yield _archive(session, name, archive, answered)
 
 
 WAITING_SQL = """
 SELECT c.sink FROM relay_cursors c
 WHERE c.sink <> ALL (%s) AND EXISTS (
-    SELECT FROM events e WHERE e.id BETWEEN greatest(%s, c.event_id - (%s::bigint << 21)) AND %s
+    SELECT FROM events e WHERE e.id BETWEEN greatest(%s, least(c.event_id, %s) - (%s::bigint << 21)) AND %s
       AND (e.xact_id, e.id) > (c.xact_id::text::xid8, c.event_id))
 ORDER BY c.sink
 """
@@ -95,9 +107,8 @@ def _delivered_check(session: Any, archive: Archive, given_up: list[str]) -> Non
     """Refuse while a sink has yet to be told some of these: Kafka may be away for longer than days stay."""
     look_back_ms = LOOK_BACK // timedelta(milliseconds=1)
     # What is not sealed is refused by proving, and nobody can give that up.
-    rows = session.execute(
-        WAITING_SQL, ([SINK, *given_up], archive.low, look_back_ms, archive.high)
-    ).fetchall()
+    bounds = (archive.low, id_floor(utc_now()), look_back_ms, archive.high)
+    rows = session.execute(WAITING_SQL, ([SINK, *given_up], *bounds)).fetchall()
     if rows:
         sinks = ", ".join(sink for (sink,) in rows)
         raise Refused(
@@ -107,23 +118,23 @@ def _delivered_check(session: Any, archive: Archive, given_up: list[str]) -> Non
         )
 
 
-def _archive(session: Any, name: str, archive: Archive) -> Archived:
-    _prove(session, archive)
+def _archive(session: Any, name: str, archive: Archive, answered: dict[str, Any]) -> Archived:
+    _prove(session, archive, answered["accepted"])
     blocks = session.execute(STRETCH_SQL, ids_range(archive.low, archive.high)).fetchone() or (0, 0)
     text = hashlib.sha256()
     lines = _digested(_lines(session, archive), text)
     made = archive_write(archive, lines, (blocks[0] or 0, blocks[1] or 0))
     _read_back(archive, made, text.hexdigest())
-    lock_retry(partial(_drop, name, made))
+    lock_retry(partial(_drop, name, made, answered))
     failpoint("archive.after_drop", archive=name)
     logger.info("%s events of %s are in %s and no longer in their table", made.count, name, archive.path)
     return Archived(archive, made.count)
 
 
-def _prove(session: Any, archive: Archive) -> None:
+def _prove(session: Any, archive: Archive, accepted: Sequence[int]) -> None:
     verdict = Verdict()
-    folder = Path(settings.AUDIT_ANCHOR_DIR)
-    stretch_verify(session, verdict, Stretch(archive.low, archive.high), folder)
+    sources = anchor_sources(Path(settings.AUDIT_ANCHOR_DIR))
+    stretch_verify(session, verdict, Stretch(archive.low, archive.high), sources, accepted=accepted)
     if verdict.outcome.unsealed:
         raise Refused("unsealed", f"{archive.name} has {verdict.outcome.unsealed} events in no block.")
     if not verdict.is_whole:
@@ -152,7 +163,7 @@ def _read_back(archive: Archive, made: Manifest, written: str) -> None:
         raise Refused("unreadable", f"{archive.path} does not hold what was written to it.")
 
 
-def _drop(name: str, made: Manifest) -> None:
+def _drop(name: str, made: Manifest, answered: dict[str, Any]) -> None:
     with ddl_transaction(HOME) as cursor:
         if not relation_attached(cursor, HOME.table.name, name):
             return
@@ -170,6 +181,19 @@ def _drop(name: str, made: Manifest) -> None:
             last_block=made.last_block,
             sha256=made.sha256,
         )
+        event_append(cursor, [EventRow(EventType.EVENTS_ARCHIVED, 0, _told(made, answered))])
         cursor.execute(f"ALTER TABLE {HOME.table.name} DETACH PARTITION {name}")
         cursor.execute(f"DROP TABLE {name}")
         failpoint("archive.before_drop", archive=name)
+
+
+def _told(made: Manifest, answered: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": made.name,
+        "events": made.count,
+        "first_block": made.first_block,
+        "last_block": made.last_block,
+        "sha256": made.sha256,
+        **answered,
+        "at": iso(utc_now()),
+    }

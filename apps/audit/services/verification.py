@@ -1,6 +1,7 @@
 """Verifying the audit log: every record against its block, every block against the next and the anchors."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -15,14 +16,17 @@ from django.conf import settings
 from django.db import connections
 
 from apps.audit.archives import Archive
+from apps.audit.edges import blocks_after
 from apps.audit.findings import Finding, Findings, What
 from apps.audit.locks import READ, archiving_locked
+from apps.audit.restores import NewStarts, SetBack
 from apps.audit.skeleton import Anchored, AnchorWatch, Bone, Cutting, Stretch, bones_read
 from apps.audit.units import Outcome, Standing, Unit, session_open, unit_verify
 from apps.events.anchors import Anchor, anchors_list
 from apps.events.models import EventArchive
 from apps.events.relay import LOOK_BACK
 from apps.events.sealing import SINK
+from apps.primitives.clock import utc_now
 from apps.primitives.ids import day_bounds, id_floor, id_time
 
 ALIAS = "owner"
@@ -49,6 +53,8 @@ class Verdict:
     anchored: Anchored = field(default_factory=Anchored)
     anchor_places: dict[str, int] = field(default_factory=dict)
     """How many anchors of each place match."""
+    accepted: list[SetBack] = field(default_factory=list)
+    """Restores for which somebody answers."""
     first_day: date | None = None
     last_day: date | None = None
     last_block: int = 0
@@ -87,18 +93,19 @@ def audit_verify(
     processes: int = 1,
     progress: Progress = lambda count: None,
     kept_max: int = 1_000,
+    accepted: Iterable[int] = (),
 ) -> Verdict:
     """Verify the stretch, everything by default, while the market trades.
 
-    Records are read and hashed here, in ``processes`` processes. Nothing is archived meanwhile. Raises
-    ``psycopg.Error`` when the database cannot be read.
+    Records are read and hashed here, in ``processes`` processes. Nothing is archived meanwhile. Each mention
+    of a block in ``accepted`` is a restore to it that somebody answers for. Raises ``psycopg.Error`` when the
+    database cannot be read, and ``OSError`` for anchors that cannot.
     """
     verdict = Verdict()
     verdict.outcome.findings.kept_max = kept_max
     with session_open(dsn_text()) as session, archiving_locked(session, READ):
-        stretch_verify(
-            session, verdict, stretch or Stretch(), anchor_folder, other_anchors, processes, progress
-        )
+        sources = anchor_sources(anchor_folder, other_anchors)
+        stretch_verify(session, verdict, stretch or Stretch(), sources, processes, progress, accepted)
     return verdict
 
 
@@ -106,15 +113,15 @@ def stretch_verify(
     session: Any,
     verdict: Verdict,
     stretch: Stretch,
-    anchor_folder: Path | None = None,
-    other_anchors: Iterable[tuple[str, AnchorLines]] = (),
+    sources: Iterable[tuple[str, AnchorLines]],
     processes: int = 1,
     progress: Progress = lambda count: None,
+    accepted: Iterable[int] = (),
 ) -> None:
     """Verify a stretch into ``verdict``; the session holds one of the locks of ``archiving_locked``."""
     dsn = dsn_text()
     cutting = Cutting(stretch, _standing(session), archives_list(), session)
-    watches = _watches(verdict, cutting, stretch, anchor_folder, other_anchors)
+    watches = {name: _watch(verdict, cutting, lines, accepted) for name, lines in sources}
     bones = _watched(session, cutting, list(watches.values()), verdict)
     for outcome in _outcomes(dsn, cutting.units(bones), processes):
         verdict.outcome.merge(outcome)
@@ -146,7 +153,7 @@ def _standing(session: Any) -> Standing:
     row = session.execute(CURSOR_SQL, (SINK,)).fetchone()
     if row is None or not row[1]:
         return Standing(0, 0, 0)
-    return Standing(row[0], row[1], max(id_floor(id_time(row[1]) - LOOK_BACK), 0))
+    return Standing(row[0], row[1], max(id_floor(min(id_time(row[1]), utc_now()) - LOOK_BACK), 0))
 
 
 def archives_list() -> list[Archive]:
@@ -158,59 +165,71 @@ def archives_list() -> list[Archive]:
     ]
 
 
-def _watches(
-    verdict: Verdict,
-    cutting: Cutting,
-    stretch: Stretch,
-    folder: Path | None,
-    others: Iterable[tuple[str, AnchorLines]],
-) -> dict[str, AnchorWatch]:
-    """Return one watch for each place where anchors are, by its name."""
-    sources: list[tuple[str, AnchorLines]] = []
-    if folder is not None and folder.is_dir():
-        sources.append((str(folder), partial(anchors_list, folder)))
-    sources += others
-    watches = {}
-    for name, lines in sources:
-        anchors = _vouching(lines, verdict)
-        wanted = (
-            anchor
-            for anchor in anchors
-            if anchor.block_no >= cutting.first and (stretch.is_whole or anchor.block_no <= cutting.last)
-        )
-        watches[name] = AnchorWatch(wanted, verdict.findings)
-    return watches
+def anchor_sources(
+    folder: Path | None, others: Iterable[tuple[str, AnchorLines]] = ()
+) -> list[tuple[str, AnchorLines]]:
+    """Return the places where anchors are, each with its name: a folder, where it is there, and others."""
+    if folder is None or not folder.is_dir():
+        return list(others)
+    return [(str(folder), partial(anchors_list, folder)), *others]
 
 
-def _vouching(lines: AnchorLines, verdict: Verdict) -> Iterator[Anchor]:
-    """Read a place twice: the new starts first, since each voids what earlier lines say of later blocks."""
-    starts = [
-        (number, anchor.block_no)
-        for number, (_, anchor) in enumerate(lines())
-        if isinstance(anchor, Anchor) and anchor.is_new_start
-    ]
+def _watch(verdict: Verdict, cutting: Cutting, lines: AnchorLines, accepted: Iterable[int]) -> AnchorWatch:
+    """Return the watch of one place; what it says of restores is told at once."""
+    starts = NewStarts(lines())
+    left = Counter(accepted)
+    for set_back in starts.set_backs:
+        if left[set_back.start.block_no]:
+            left[set_back.start.block_no] -= 1
+            verdict.accepted.append(set_back)
+        elif set_back.touches(cutting.stretch):
+            verdict.findings.add(set_back.finding)
+    return AnchorWatch(_wanted(_vouching(lines, starts, verdict), cutting), verdict.findings)
+
+
+def _wanted(anchors: Iterator[Anchor], cutting: Cutting) -> Iterator[Anchor]:
+    """Yield the anchors of the stretch and the first one behind its end, which vouches for all before."""
+    for anchor in anchors:
+        if anchor.block_no >= cutting.first:
+            yield anchor
+            if anchor.block_no > cutting.last and not cutting.stretch.is_open:
+                return
+
+
+def _vouching(lines: AnchorLines, starts: NewStarts, verdict: Verdict) -> Iterator[Anchor]:
+    """Read a place a second time, without what its new starts void."""
     for number, (where, anchor) in enumerate(lines()):
         if isinstance(anchor, str):
             verdict.findings.add(Finding(What.ANCHOR_DAMAGED, f"{where}: {anchor}"))
-        elif any(number < start and anchor.block_no >= block_no for start, block_no in starts):
+        elif starts.void(number, anchor):
             verdict.anchored.voided += 1
         else:
+            verdict.anchored.newest_no = max(verdict.anchored.newest_no, anchor.block_no)
             yield anchor
 
 
 def _watched(session: Any, cutting: Cutting, watches: list[AnchorWatch], verdict: Verdict) -> Iterator[Bone]:
-    last: Bone | None = None
+    """Yield the blocks of the stretch, holding them against anchors and against the blocks around it."""
+    last_no, total, its_hash = cutting.before_no, cutting.before_total, cutting.before_hash
+    if last_no < cutting.first - 1:
+        text = f"blocks {last_no + 1} to {cutting.first - 1} are not there"
+        verdict.findings.block(What.BLOCK_MISSING, text, last_no + 1)
     for bone in bones_read(session, cutting.first, cutting.last):
         for watch in watches:
             watch.pass_by(bone)
         if verdict.first_day is None:
             verdict.first_day = id_time(max(bone.low, 0)).date()
-        last = bone
+        verdict.last_day, verdict.last_block = id_time(max(bone.high, 0)).date(), bone.block_no
+        last_no, total, its_hash = bone.block_no, bone.total, bone.hash
         yield bone
-    if last is not None:
-        verdict.last_day, verdict.last_block = id_time(max(last.high, 0)).date(), last.block_no
+    if not cutting.stretch.is_open:
+        until_no = max((watch.next_no for watch in watches), default=0)
+        for bone in blocks_after(session, last_no, its_hash, until_no, verdict.findings):
+            for watch in watches:
+                watch.pass_by(bone)
+            last_no, total = bone.block_no, bone.total
     for watch in watches:
-        watch.end(last, last.total if last else 0, partial(_newest_no, session))
+        watch.end(last_no, total, partial(_newest_no, session))
 
 
 def _newest_no(session: Any) -> int:

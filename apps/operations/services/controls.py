@@ -6,7 +6,6 @@ from decimal import Decimal
 from django.db import connection, transaction
 
 from apps.accounts.models import AccountStatus
-from apps.accounts.selectors import account_get
 from apps.accounts.services import account_status_change, reason_check
 from apps.events.facts import Origin
 from apps.events.services import event_append
@@ -179,6 +178,4 @@ def account_suspend(*, account_id: int, reason: str, origin: Origin) -> None:
 
 def account_restore(*, account_id: int, reason: str, origin: Origin) -> None:
     """Let a suspended account trade again; raises ``Conflict`` for one that is closed for good."""
-    if account_get(account_id).account_status == AccountStatus.CLOSED:
-        raise Conflict("account_closed", "A closed account cannot be restored; open another one.")
     account_status_change(account_id=account_id, status=AccountStatus.ACTIVE, reason=reason, origin=origin)

@@ -31,8 +31,13 @@ class Command(BaseCommand):
             self._rebase_tell(relay)
             relay.rebase()
             self.stdout.write(f"{relay.name}: epoch {relay.position.stream_epoch}")
-        if anchors_restart(settings.AUDIT_ANCHOR_DIR):
-            self.stdout.write("The anchors knew blocks that are not here any more: they begin a new start.")
+        start = anchors_restart(settings.AUDIT_ANCHOR_DIR)
+        if start is not None:
+            self.stdout.write(
+                "The anchors knew blocks that are not here any more: they begin a new start at block "
+                f"{start.block_no}. audit_verify names what is gone until it is told --accept-restore "
+                f"{start.block_no}."
+            )
         if kafka:
             self._kafka_restart()
 

@@ -13,6 +13,7 @@ UNFOLD_SETTINGS: dict[str, Any] = {
         "SITE_FAVICONS": [
             {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("img/mark.svg")},
         ],
+        "STYLES": [lambda request: static("css/admin.css")],
         "SHOW_HISTORY": True,
         "SHOW_VIEW_ON_SITE": False,
     },

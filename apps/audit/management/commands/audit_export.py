@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from apps.audit.archives import ArchiveDamaged
-from apps.audit.exports import EVENTS, FORMS, export_check
+from apps.audit.checking import Checked, export_check
+from apps.audit.exports import EVENTS, FORMS
 from apps.audit.management.commands.audit_at import instant_argument
 from apps.audit.services.export import Wanted, events_begin, export_make
 from apps.events.anchors import Anchor, anchors_list
@@ -38,6 +39,11 @@ class Command(BaseCommand):
         )
         parser.add_argument("--user", type=int, metavar="ID", help="events of one user")
         parser.add_argument("--account", type=int, metavar="ID", help="events of one account")
+        parser.add_argument(
+            "--with-surveillance",
+            action="store_true",
+            help="with --user or --account: also what surveillance found about them, which is not for them",
+        )
         parser.add_argument("--form", choices=FORMS, default=EVENTS, help="events unless given")
         parser.add_argument("--reporter", type=_reporter_argument, metavar="IMID", help="who reports to CAT")
         parser.add_argument("--out", type=Path, metavar="DIR", help="a folder that does not exist yet")
@@ -84,15 +90,33 @@ class Command(BaseCommand):
             user_id=options["user"],
             account_id=options["account"],
             reporter=options["reporter"] or "",
+            with_surveillance=options["with_surveillance"],
         )
 
     def _check(self, folder: Path, anchors: Path | None) -> None:
         if anchors is not None and not anchors.is_dir():
             raise CommandError(f"--anchors names {anchors}, which is not a folder.", returncode=UNABLE)
         checked = export_check(folder, _anchored(anchors))
+        self._tell(checked)
+        if not checked.problem_count:
+            self.stdout.write("Nothing is wrong.")
+            return
+        plural = "" if checked.problem_count == 1 else "s"
+        self.stdout.write(f"WRONG: {checked.problem_count} problem{plural}.")
+        for text in checked.problems:
+            self.stdout.write(f"       {text}")
+        raise SystemExit(FOUND)
+
+    def _tell(self, checked: Checked) -> None:
+        if checked.form == EVENTS:
+            proved = f"{checked.lines} events, {checked.proved} of them proved by {checked.blocks} blocks"
+        else:
+            proved = (
+                f"{checked.lines} records, made from events and proved by none: export the events of the "
+                f"same period for that. {checked.blocks} blocks"
+            )
         self.stdout.write(
-            f"{checked.lines} records, {checked.proved} of them proved by {checked.blocks} blocks, "
-            f"{checked.anchored} of which are anchored. Manifest SHA-256: {checked.manifest_sha256}"
+            f"{proved}, {checked.anchored} of which are anchored. Manifest SHA-256: {checked.manifest_sha256}"
         )
         if not checked.anchored:
             self.stdout.write(
@@ -100,21 +124,14 @@ class Command(BaseCommand):
             )
         if checked.unsealed:
             self.stdout.write(f"{checked.unsealed} events were not sealed yet.")
-        if not checked.problem_count:
-            self.stdout.write("Nothing is wrong.")
-            return
-        self.stdout.write(f"WRONG: {checked.problem_count} problems.")
-        for text in checked.problems:
-            self.stdout.write(f"       {text}")
-        raise SystemExit(FOUND)
 
 
-def _anchored(folder: Path | None) -> dict[int, bytes]:
-    """Return the hashes that anchors vouch for; a new start voids what was anchored beyond it."""
-    found: dict[int, bytes] = {}
+def _anchored(folder: Path | None) -> dict[int, Anchor]:
+    """Return the anchors that vouch for a block each; a new start voids what was anchored beyond it."""
+    found: dict[int, Anchor] = {}
     for _, anchor in anchors_list(folder) if folder is not None else ():
         if isinstance(anchor, Anchor):
             if anchor.is_new_start:
-                found = {number: its_hash for number, its_hash in found.items() if number <= anchor.block_no}
-            found[anchor.block_no] = anchor.hash
+                found = {number: its for number, its in found.items() if number <= anchor.block_no}
+            found[anchor.block_no] = anchor
     return found

@@ -11,6 +11,7 @@ import click
 import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from apps.audit.services.verification import (
     PROCESSES_MAX,
@@ -22,7 +23,7 @@ from apps.audit.services.verification import (
 )
 from apps.audit.skeleton import Stretch
 from apps.events.kafka.anchors import anchors_list
-from apps.events.kafka.completeness import events_resend, kafka_compare
+from apps.events.kafka.completeness import events_resend, kafka_compare, resend_tell
 from apps.events.kafka.connection import KafkaAway
 from apps.events.kafka.sink import KafkaSink
 from apps.events.relay import SinkUnavailable
@@ -48,6 +49,13 @@ def _processes_argument(text: str) -> int:
     return int(text)
 
 
+def block_argument(text: str) -> int:
+    """Return the number of a block that a text says."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**63):
+        raise ArgumentTypeError(f"{text!r} is no number of a block")
+    return int(text)
+
+
 class Command(BaseCommand):
     help = "Verify the audit log against its hash chain and anchors; exit 1 when anything is wrong."
 
@@ -63,6 +71,14 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--resend", action="store_true", help="with --kafka: send again what is missing there"
+        )
+        parser.add_argument(
+            "--accept-restore",
+            action="append",
+            default=[],
+            type=block_argument,
+            metavar="BLOCK",
+            help="answer for a restore that set the chain back to this block; once for each restore",
         )
         parser.add_argument("--processes", type=_processes_argument, help="as many as cores unless given")
 
@@ -84,10 +100,13 @@ class Command(BaseCommand):
                     [("Kafka", partial(anchors_list, since))] if options["kafka"] else (),
                     processes=options["processes"] or processes_default(),
                     progress=bar.update,
+                    accepted=options["accept_restore"],
                 )
-        except (psycopg.Error, BrokerageError, KafkaAway) as error:
+        except (psycopg.Error, DatabaseError, BrokerageError, KafkaAway, OSError) as error:
             self._refuse(f"the audit log cannot be verified now: {error}")
         self._tell(verdict, (utc_now() - started).total_seconds())
+        if verdict.is_whole and not verdict.outcome.blocks:
+            self._refuse("there was nothing to verify: no event of this time is in a block.")
         kafka_is_whole = self._kafka(stretch, options["resend"]) if options["kafka"] else True
         if not (verdict.is_whole and kafka_is_whole):
             raise SystemExit(FOUND)
@@ -97,7 +116,7 @@ class Command(BaseCommand):
         try:
             found = kafka_compare(stretch.low, stretch.high + 1)
             missing = sorted({number for _, number in found.missing})
-            sent = events_resend(missing, KafkaSink()) if is_to_resend else 0
+            sent = self._resend(missing) if is_to_resend and missing else 0
         except (KafkaAway, SinkUnavailable) as error:
             self._refuse(str(error))
         self.stdout.write(
@@ -114,12 +133,18 @@ class Command(BaseCommand):
             self.stdout.write("Kafka has everything.")
         return found.is_equal or bool(sent and not (found.changed or found.unknown))
 
+    def _resend(self, missing: list[int]) -> int:
+        resend_tell(missing)
+        return events_resend(missing, KafkaSink())
+
     def _days(self, options: dict[str, Any]) -> tuple[date | None, date | None]:
         day, first, last = options["day"], options["first"], options["last"]
         if day and (first or last):
             self._refuse("--day goes without --from and --to.")
         if first and last and last < first:
             self._refuse("--to lies before --from.")
+        if (begin := day or first) and begin > utc_now().date():
+            self._refuse(f"{begin} has not begun.")
         return (day, day) if day else (first, last)
 
     def _refuse(self, text: str) -> None:
@@ -139,20 +164,20 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{outcome.unsealed} events since {oldest:%Y-%m-%d %H:%M:%S} wait to be sealed."
             )
-        if verdict.is_whole:
+        if not verdict.is_whole:
+            self._findings_tell(verdict)
+        elif outcome.blocks:
             self.stdout.write("Nothing is wrong.")
-            return
-        self._findings_tell(verdict)
 
     def _anchors_tell(self, verdict: Verdict) -> None:
         for place, matched in verdict.anchor_places.items():
             self.stdout.write(f"{matched} anchors of {place} match.")
         if not verdict.anchored.matched:
             self.stdout.write("No anchor was there to compare with: a tail that was cut would not be seen.")
-        if verdict.anchored.voided:
-            self.stdout.write(
-                f"{verdict.anchored.voided} anchors are void: a restore set the chain back to before them."
-            )
+        for set_back in verdict.accepted:
+            self.stdout.write(f"Accepted as a restore: block {set_back.start.block_no}: {set_back}.")
+        for first, last in verdict.anchored.gaps[:SHOWN_MAX]:
+            self.stdout.write(f"Blocks {first.block_no} to {last.block_no - 1} have no anchor of their time.")
 
     def _findings_tell(self, verdict: Verdict) -> None:
         counts = ", ".join(f"{count} {what}" for what, count in verdict.findings.counts.items())
