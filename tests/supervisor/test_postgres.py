@@ -75,6 +75,9 @@ def test_roles_have_their_limits_and_no_more_rights_than_they_need(postgres):
     assert value(postgres, "SHOW transaction_timeout", "web") == "250ms"
     assert value(postgres, "SHOW lock_timeout", "web") == "250ms"
     assert value(postgres, "SHOW idle_in_transaction_session_timeout", "runner") == "30s"
+    # The relay looks ten minutes back for what was drawn before and committed after.
+    assert value(postgres, "SHOW transaction_timeout", "runner") == "5min"
+    assert value(postgres, "SHOW transaction_timeout", "worker") == "5min"
     assert value(postgres, "SELECT pg_has_role('openbell_app', 'MEMBER')", "worker") is True
 
 
