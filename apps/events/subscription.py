@@ -13,11 +13,12 @@ from threading import Event as Signal
 from typing import Any, Literal
 
 from django.db import InterfaceError, OperationalError, connection, transaction
-from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from apps.events import subscription_store as store
-from apps.events.kafka.connection import KafkaAway, away_text, client_open, client_options
+from apps.events.kafka.connection import KafkaAway, away_text, client_options
+from apps.events.kafka.membership import Membership
 from apps.events.messages import EventMessage, MessageInvalid, message_read
 from apps.events.subscription_store import PositionMoved
 from apps.events.types import EventType, Topic
@@ -34,9 +35,8 @@ QUARANTINE_MAX = 100
 UNTRIED_MAX = 100_000
 """So many events that may be repetitions are put aside untried: a hundred megabytes or so."""
 
-POLL_MS, AWAY_S, LOOK_EVERY_S, FORGET_EVERY_S, TELL_EVERY_S = 200, 2.0, 5.0, 60.0, 60.0
+AWAY_S, LOOK_EVERY_S, FORGET_EVERY_S, TELL_EVERY_S = 2.0, 5.0, 60.0, 60.0
 TRY_AGAIN_S = 0.1
-SESSION_TIMEOUT_MS, METADATA_AGE_MS = 10_000, 30_000
 
 Handle = Callable[[Any, Sequence[EventMessage]], None]
 """Gets the cursor of the open transaction, through which all effects go, and new events in order."""
@@ -141,58 +141,27 @@ class _Telling:
         self._told_at = 0.0
 
 
-class _Assignment(ConsumerRebalanceListener):
-    """Notes what the group gives and takes; runs in the client's thread, so it does nothing else.
-
-    What is new is held until its position has been read.
-    """
-
-    def __init__(self, consumer: KafkaConsumer) -> None:
-        self.consumer = consumer
-        self.fresh: set[TopicPartition] = set()
-        self.owned: set[TopicPartition] = set()
-
-    def on_partitions_revoked(self, revoked: Any) -> None:
-        self.owned -= set(revoked)
-        self.fresh -= set(revoked)
-
-    def on_partitions_assigned(self, assigned: Any) -> None:
-        self.consumer.pause(*assigned)
-        self.fresh |= set(assigned)
-        self.owned |= set(assigned)
-
-
 class Subscriber:
     """One process of a subscription. ``step`` is safe to repeat after any crash."""
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
-        self.consumer = _consumer_open(f"openbell-{subscription.name}")
-        try:
-            missing = [t for t in subscription.topics if not self.consumer.partitions_for_topic(t.value)]
-            if missing:
-                raise KafkaAway(f"there is no topic {', '.join(missing)}: run `manage.py kafka_topics`.")
-            self.assignment = _Assignment(self.consumer)
-            self.consumer.subscribe([t.value for t in subscription.topics], listener=self.assignment)
-        except BaseException:
-            self.consumer.close(autocommit=False)
-            raise
+        topics = [topic.value for topic in subscription.topics]
+        self.membership = Membership(f"openbell-{subscription.name}", topics)
+        self.consumer = self.membership.consumer
         self._offsets: dict[TopicPartition, int] = {}
         self._looked_at = self._forgot_at = time.monotonic() - LOOK_EVERY_S
 
     def close(self) -> None:
         """Leave the group, so that others go on at once."""
-        try:
-            self.consumer.close(autocommit=False, timeout_ms=2_000)
-        except (KafkaError, RuntimeError, OSError) as error:
-            logger.warning("the subscription %s left without a word: %s", self.subscription.name, error)
+        self.membership.close()
 
     def step(self, stopping: Signal) -> int:
         """Handle what has come, if anything, and return how many messages that was."""
-        polled = self.consumer.poll(timeout_ms=POLL_MS, max_records=BATCH_MESSAGES_MAX)
-        if self.assignment.fresh:
+        polled = self.membership.poll(BATCH_MESSAGES_MAX)
+        if self.membership.fresh:
             self._places_take()
-        for tp in set(self._offsets) - self.assignment.owned:
+        for tp in set(self._offsets) - self.membership.owned:
             del self._offsets[tp]
         batch = {tp: messages for tp, messages in polled.items() if tp in self._offsets and messages}
         if not batch:
@@ -225,17 +194,17 @@ class Subscriber:
     def rewind(self) -> None:
         """Let what was read and not handled come again."""
         for tp, offset in self._offsets.items():
-            if tp in self.assignment.owned:
+            if tp in self.membership.owned:
                 self.consumer.seek(tp, offset)
 
     def _places_again(self) -> None:
-        self.assignment.fresh |= set(self._offsets)
+        self.membership.fresh |= set(self._offsets)
         self._offsets.clear()
         self._places_take()
 
     def _places_take(self) -> None:
         """Go to where the rows say that the topic partitions given to us stand."""
-        fresh = sorted(self.assignment.fresh & self.assignment.owned)
+        fresh = sorted(self.membership.fresh & self.membership.owned)
         firsts, ends = self.consumer.beginning_offsets(fresh), self.consumer.end_offsets(fresh)
         name, begins = self.subscription.name, firsts if self.subscription.begin == "earliest" else ends
         with transaction.atomic(), connection.cursor() as cursor:
@@ -253,7 +222,7 @@ class Subscriber:
                 self._lost(tp, f"Kafka has {firsts[tp]} to {ends[tp]}")
             self.consumer.seek(tp, self._offsets[tp])
         self.consumer.resume(*fresh)
-        self.assignment.fresh -= set(fresh)
+        self.membership.fresh -= set(fresh)
 
     def _gap_refuse(self, batch: dict[TopicPartition, list[Any]]) -> None:
         """Refuse to read on where the client was set back, or over what Kafka has thrown away."""
@@ -375,22 +344,3 @@ def _event_id(value: bytes) -> int | None:
         return message_read(value).id
     except MessageInvalid:
         return None
-
-
-def _consumer_open(group_id: str) -> KafkaConsumer:
-    try:
-        return client_open(
-            KafkaConsumer,
-            group_id=group_id,
-            enable_auto_commit=False,
-            # Only for as long as a position has not been read; any jump is noticed.
-            auto_offset_reset="earliest",
-            session_timeout_ms=SESSION_TIMEOUT_MS,
-            heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,
-            fetch_max_wait_ms=POLL_MS // 2,
-            # Topics made after we came are noticed within this.
-            metadata_max_age_ms=METADATA_AGE_MS,
-            metrics_enabled=False,
-        )
-    except (KafkaError, OSError) as error:
-        raise KafkaAway(away_text(error)) from error

@@ -17,6 +17,7 @@ from django.db import connection, connections, transaction
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from apps.events import subscription as subscription_module
+from apps.events.kafka import membership
 from apps.events.kafka.sink import KafkaSink
 from apps.events.messages import EventMessage
 from apps.events.models import QuarantinedMessage, SubscriptionEvent, SubscriptionPosition
@@ -154,6 +155,25 @@ def test_only_the_wanted_types_arrive_and_the_others_are_passed() -> None:
     assert [n for _, n in sorted(effect_list(), key=lambda pair: pair[1])] == list(range(3, 40, 4))
 
 
+def test_group_that_does_not_answer_is_joined_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a client that forgot its join shows: everything was taken from it, and nothing comes any more."""
+    monkeypatch.setattr(membership, "ANSWER_S", 0.5)
+    subscriber = begun(subscription())
+    subscriber.membership.on_partitions_revoked(subscriber.membership.owned.copy())
+    subscriber.step(NEVER)
+    assert not subscriber._offsets
+    deadline = time.monotonic() + 30
+    while not subscriber._offsets and time.monotonic() < deadline:
+        subscriber.step(NEVER)
+    assert "joining again" in caplog.text
+    sent(20)
+    steps(subscriber, 20)
+    subscriber.close()
+    assert by_user(effect_list()) == everything()
+
+
 def test_log_of_everything_is_not_read_beside_what_it_repeats() -> None:
     with pytest.raises(ValueError, match="all topics"):
         subscription(topics=(Topic.AUDIT, Topic.ORDERS))
@@ -248,13 +268,13 @@ def test_process_that_lost_its_topic_partitions_cannot_write(caplog: pytest.LogC
     while sum(map(len, polled.values())) < 80 and time.monotonic() < deadline:
         for tp, messages in zombie.consumer.poll(timeout_ms=200).items():
             polled.setdefault(tp, []).extend(messages)
-        if zombie.assignment.fresh:
+        if zombie.membership.fresh:
             # The group may give everything out anew, which holds it until its places were read.
             zombie._places_take()
     assert sum(map(len, polled.values())) == 80
     other = Subscriber(one)
     other._offsets = dict(zombie._offsets)
-    other.assignment.owned = set(zombie.assignment.owned)
+    other.membership.owned = set(zombie.membership.owned)
     other._take(polled)
     other.close()
     zombie.consumer.poll = lambda **_: polled  # type: ignore[method-assign]
@@ -401,7 +421,7 @@ def _live(one: Subscription, moment: str) -> None:
 
     try:
         subscription_module.BATCH_MESSAGES_MAX = 60
-        subscription_module.SESSION_TIMEOUT_MS = 6_000
+        membership.SESSION_TIMEOUT_MS = 6_000
         stopping = threading.Event()
         threading.Timer(20, stopping.set).start()
         subscription_run(Subscription(one.name, one.topics, handle, one.types, one.begin), stopping)
