@@ -138,8 +138,9 @@ def test_quotes_are_recorded_while_the_market_moves(
     until(lambda: len(client.get_stock_quotes(asked).data.get("AAPL", [])) >= 5)
     quotes = client.get_stock_quotes(asked)["AAPL"]
     assert [quote.timestamp for quote in quotes] == sorted({quote.timestamp for quote in quotes})
-    gaps = [after.timestamp - before.timestamp for before, after in zip(quotes, quotes[1:], strict=False)]
-    assert sum(gaps, timedelta()) / len(gaps) >= timedelta(milliseconds=240)
+    # Four a second at most; one may be late, which brings it nearer to the next.
+    lasted = quotes[-1].timestamp - quotes[0].timestamp
+    assert len(quotes) - 2 <= lasted / timedelta(milliseconds=250)
     sided = [quote for quote in quotes if quote.bid_price and quote.ask_price]
     assert sided and all(quote.bid_price < quote.ask_price for quote in sided)
 

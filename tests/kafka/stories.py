@@ -30,13 +30,26 @@ def noise(length: int) -> str:
 
 
 def events_write(count: int, users: int = 40, note: str = "") -> None:
-    """Commit so many events of several topics and users, in one database transaction."""
+    """Commit so many events of several topics and users in one transaction; waits until a relay sees them."""
     rows = [
         EventRow(TYPES[n % len(TYPES)], 1 + n % users, {"n": n, "price": Decimal("10.10"), "note": note})
         for n in range(count)
     ]
     with transaction.atomic(), connection.cursor() as cursor:
         event_append(cursor, rows)
+    seen_wait()
+
+
+def seen_wait() -> None:
+    """Wait for all that is committed: an open transaction anywhere on the server hides it from the relay."""
+    hidden = "SELECT count(*) FROM events WHERE xact_id >= pg_snapshot_xmin(pg_current_snapshot())"
+    deadline = time.monotonic() + 60
+    with connection.cursor() as cursor:
+        cursor.execute(hidden)
+        while cursor.fetchone()[0]:
+            assert time.monotonic() < deadline, "events stay hidden from the relay"
+            time.sleep(0.01)
+            cursor.execute(hidden)
 
 
 def relay_make(sink: KafkaSink | None = None) -> Relay:
@@ -58,21 +71,12 @@ def relay_drain(relay: Relay, wanted: int) -> None:
 
 
 def records() -> list[EventRecord]:
-    """Return every event of the table, as the relay reads it, in commit order.
-
-    An open transaction anywhere on the server hides the newest, as it does from the relay: waits for it.
-    """
+    """Return every event of the table, as the relay reads it, in commit order."""
+    seen_wait()
     everything = {"floor": 0, "xact_id": "0", "event_id": 0, "limit": 1_000_000}
-    deadline = time.monotonic() + 60
     with connection.cursor() as cursor:
-        while True:
-            cursor.execute(relay_module.EVENTS_READ_SQL, everything)
-            found = [event_record(row) for row in cursor.fetchall()]
-            cursor.execute("SELECT count(*) FROM events")
-            if len(found) == cursor.fetchone()[0]:
-                return found
-            assert time.monotonic() < deadline, "events stay hidden from the relay"
-            time.sleep(0.01)
+        cursor.execute(relay_module.EVENTS_READ_SQL, everything)
+        return [event_record(row) for row in cursor.fetchall()]
 
 
 def event_id(value: bytes) -> str:
