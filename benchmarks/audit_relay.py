@@ -138,9 +138,11 @@ def _latency_measure(server: Server, env: dict[str, str], bootstrap: str) -> dic
     relay = subprocess.Popen([sys.executable, "manage.py", "relay", "--kafka"], env=env, cwd=ROOT)
     seen: dict[int, float] = {}
     stopping = threading.Event()
-    subscriber = threading.Thread(target=_subscribe, args=(bootstrap, seen, stopping))
+    ready = threading.Event()
+    subscriber = threading.Thread(target=_subscribe, args=(bootstrap, seen, ready, stopping))
     subscriber.start()
     try:
+        assert ready.wait(30), "the subscriber does not come to its place"
         committed = _paced_write(server)
         deadline = time.monotonic() + 30
         while len(seen) < len(committed) and time.monotonic() < deadline:
@@ -183,13 +185,18 @@ def _paced_write(server: Server) -> dict[int, float]:
     return committed
 
 
-def _subscribe(bootstrap: str, seen: dict[int, float], stopping: threading.Event) -> None:
+def _subscribe(
+    bootstrap: str, seen: dict[int, float], ready: threading.Event, stopping: threading.Event
+) -> None:
     from kafka import KafkaConsumer, TopicPartition
 
     consumer = KafkaConsumer(bootstrap_servers=bootstrap.split(","), enable_auto_commit=False)
     partitions = [TopicPartition("orders-events", number) for number in range(100)]
     consumer.assign(partitions)
     consumer.seek_to_end(*partitions)
+    for partition in partitions:
+        consumer.position(partition)
+    ready.set()
     while not stopping.is_set():
         for records in consumer.poll(timeout_ms=100).values():
             at = time.monotonic()

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from apps.audit.archives import Archive
-from apps.audit.findings import Finding, Findings, What
+from apps.audit.findings import KEPT_MAX, Finding, Findings, What
 from apps.audit.units import Standing, Unit
 from apps.events.anchors import Anchor
 from apps.events.chain import HEADS_EVERY, NOTHING, heads_kept, heads_read, ids_range
@@ -85,9 +85,15 @@ class Cutting:
     """
 
     def __init__(
-        self, stretch: Stretch, standing: Standing, archives: Iterable[Archive], session: Any
+        self,
+        stretch: Stretch,
+        standing: Standing,
+        archives: Iterable[Archive],
+        session: Any,
+        kept_max: int = KEPT_MAX,
     ) -> None:
         self.stretch, self.standing, self.archives = stretch, standing, tuple(archives)
+        self.kept_max = kept_max
         self.session = session
         self.first, self.last = self._bounds()
         self._reach = stretch.low - 1
@@ -165,7 +171,9 @@ class Cutting:
     def _made(self, first: int, last: int, low: int, high: int) -> Unit:
         archives = tuple(a for a in self.archives if a.low <= high and a.high >= low)
         heads = None if self._heads is None else heads_kept(0, self._heads, set())
-        return Unit(first, last, low, high, self._hash, self._total, heads, self.standing, archives)
+        return Unit(
+            first, last, low, high, self._hash, self._total, heads, self.standing, archives, self.kept_max
+        )
 
     def _pass(self, bones: list[Bone]) -> None:
         for bone in bones:

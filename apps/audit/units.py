@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from apps.audit.archives import Archive, archive_lines
-from apps.audit.findings import Findings, What
+from apps.audit.findings import KEPT_MAX, Findings, What
 from apps.audit.lines import COPY_SQL, line_split, line_value, value_is_of
 from apps.events.chain import (
     HASH_BYTES,
@@ -77,6 +77,8 @@ class Unit:
     heads: bytes | None
     standing: Standing
     archives: tuple[Archive, ...] = ()
+    kept_max: int = KEPT_MAX
+    """Findings kept of it; all are counted."""
 
 
 @dataclass(slots=True)
@@ -124,7 +126,7 @@ class UnitVerification:
     def __init__(self, dsn: str, unit: Unit) -> None:
         self.unit = unit
         self.dsn = dsn
-        self.outcome = Outcome()
+        self.outcome = Outcome(findings=Findings(unit.kept_max))
         self.findings = self.outcome.findings
         self._wanted: dict[int, tuple[int, bytes, int]] = {}
         """By event id: the transaction id and leaf that were sealed, and the block."""

@@ -51,6 +51,18 @@ def found(act: Act, verdict: Verdict) -> bool:
     return all(wanted.is_met_by(verdict.findings.kept) for wanted in act.wanted)
 
 
+def test_as_many_findings_are_kept_as_were_asked_for(
+    database: None, session: "psycopg.Connection[Any]"
+) -> None:
+    events_write(1_100, users=5)
+    events_seal(batch_events_max=1_100)
+    with unguarded(session):
+        session.execute("DELETE FROM events")
+    for processes, kept_max, kept in ((1, 1_000, 1_000), (1, 2_000, 1_100), (2, 2_000, 1_100)):
+        findings = audit_verify(processes=processes, kept_max=kept_max).findings
+        assert (findings.counts[What.DELETED], len(findings.kept)) == (1_100, kept)
+
+
 def test_an_untouched_log_is_whole(log: Tamperer) -> None:
     events_write(3)
     for processes in (1, 2):

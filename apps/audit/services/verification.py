@@ -17,7 +17,7 @@ from django.db import connections
 
 from apps.audit.archives import Archive
 from apps.audit.edges import blocks_after
-from apps.audit.findings import Finding, Findings, What
+from apps.audit.findings import KEPT_MAX, Finding, Findings, What
 from apps.audit.locks import READ, archiving_locked
 from apps.audit.restores import NewStarts, SetBack
 from apps.audit.skeleton import Anchored, AnchorWatch, Bone, Cutting, Stretch, bones_read
@@ -92,7 +92,7 @@ def audit_verify(
     other_anchors: Iterable[tuple[str, AnchorLines]] = (),
     processes: int = 1,
     progress: Progress = lambda count: None,
-    kept_max: int = 1_000,
+    kept_max: int = KEPT_MAX,
     accepted: Iterable[int] = (),
 ) -> Verdict:
     """Verify the stretch, everything by default, while the market trades.
@@ -120,7 +120,7 @@ def stretch_verify(
 ) -> None:
     """Verify a stretch into ``verdict``; the session holds one of the locks of ``archiving_locked``."""
     dsn = dsn_text()
-    cutting = Cutting(stretch, _standing(session), archives_list(), session)
+    cutting = Cutting(stretch, _standing(session), archives_list(), session, verdict.findings.kept_max)
     watches = {name: _watch(verdict, cutting, lines, accepted) for name, lines in sources}
     bones = _watched(session, cutting, list(watches.values()), verdict)
     for outcome in _outcomes(dsn, cutting.units(bones), processes):
