@@ -33,6 +33,14 @@ PACED_EVENTS = 10
 """Events a commit, as a small batch of booking has."""
 
 WARM_UP_EVENTS = 2_000
+PROBE = 9_000_000
+"""The number of the event that shows that all is running."""
+
+_WRITE_SQL = (
+    "INSERT INTO events (topic, event_type, user_id, data, metadata) SELECT 'orders-events', "
+    "'ORDER_FILLED', 1 + n %% 3000, jsonb_build_object('bench', n, 'symbol', 'AAPL', 'side', 'BUY', "
+    "'price', 150.25, 'quantity', 100), '{}' FROM generate_series(%s::int, %s::int) AS n"
+)
 _COUNT_SQL = "SELECT count(*) FROM events"
 
 
@@ -143,10 +151,11 @@ def _latency_measure(server: Server, env: dict[str, str], bootstrap: str) -> dic
     subscriber.start()
     try:
         assert ready.wait(30), "the subscriber does not come to its place"
+        _write(server, PROBE, PROBE)
+        _seen_wait(seen, 1)
+        seen.clear()
         committed = _paced_write(server)
-        deadline = time.monotonic() + 30
-        while len(seen) < len(committed) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        _seen_wait(seen, len(committed))
     finally:
         stopping.set()
         subscriber.join()
@@ -162,22 +171,29 @@ def _latency_measure(server: Server, env: dict[str, str], bootstrap: str) -> dic
     }
 
 
+def _seen_wait(seen: dict[int, float], count: int) -> None:
+    """Wait until so many events came out of Kafka; the processes need some seconds to start."""
+    deadline = time.monotonic() + 30
+    while len(seen) < count and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _write(server: Server, first: int, last: int) -> None:
+    with server.connect() as connection:
+        connection.execute(_WRITE_SQL, (first, last))
+
+
 def _paced_write(server: Server) -> dict[int, float]:
     """Commit a thousand events a second, waking the relay as the runner does; returns when, by number."""
     import redis
 
-    sql = (
-        "INSERT INTO events (topic, event_type, user_id, data, metadata) SELECT 'orders-events', "
-        "'ORDER_FILLED', 1 + n %% 3000, jsonb_build_object('bench', n, 'symbol', 'AAPL', 'side', 'BUY', "
-        "'price', 150.25, 'quantity', 100), '{}' FROM generate_series(%s::int, %s::int) AS n"
-    )
     bell, committed = redis.Redis.from_url(server.valkey.url()), {}
     pause_s = PACED_EVENTS / PACED_PER_S
     with server.connect() as connection:
         started = time.monotonic()
         for number in range(PACED_S * PACED_PER_S // PACED_EVENTS):
             first = number * PACED_EVENTS
-            connection.execute(sql, (first, first + PACED_EVENTS - 1))
+            connection.execute(_WRITE_SQL, (first, first + PACED_EVENTS - 1))
             at = time.monotonic()
             committed.update(dict.fromkeys(range(first, first + PACED_EVENTS), at))
             bell.publish("events:wake", b"1")
