@@ -125,13 +125,16 @@ class Tamperer:
     def _events_choose(self) -> None:
         """Leave alone the events of blocks that were altered, of their neighbours, and of the last.
 
-        What is inserted after the last event of the last transaction looks like what is yet to be sealed.
+        So too all others of the last transaction: what is inserted into it after its last event looks like
+        what is yet to be sealed.
         """
+        last_xact_id = self.blocks[max(self.blocks)][0][-1]
         self._free_events = [
             (block_no, xact_id, event_id)
             for block_no in self._free_blocks
             if block_no != max(self.blocks)
             for xact_id, event_id in zip(*self.blocks[block_no], strict=True)
+            if xact_id != last_xact_id
         ]
         self.rng.shuffle(self._free_events)
 
