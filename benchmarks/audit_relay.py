@@ -27,12 +27,14 @@ from brokerage.supervisor.kafka import EmbeddedKafka
 SEED = 20261123
 ROUNDS = 5
 COMMANDS = 20_000
-PACED_S = 20
+PACED_S = 25
 PACED_PER_S = 1_000
 PACED_EVENTS = 10
 """Events a commit, as a small batch of booking has."""
 
-WARM_UP_EVENTS = 2_000
+WARM_UP_EVENTS = 5_000
+"""A relay that has just started, right after a flood, finds a broker that is still busy: told by itself."""
+
 PROBE = 9_000_000
 """The number of the event that shows that all is running."""
 
@@ -163,10 +165,12 @@ def _latency_measure(server: Server, env: dict[str, str], bootstrap: str) -> dic
         relay.wait(timeout=30)
     assert len(seen) == len(committed), f"{len(committed) - len(seen)} events did not come out of Kafka"
     waits = [(seen[n] - at) * 1000 for n, at in committed.items() if n >= WARM_UP_EVENTS]
+    begun = range(WARM_UP_EVENTS)
     return {
         "commit_to_kafka_p50_ms": percentile(waits, 0.50),
         "commit_to_kafka_p99_ms": percentile(waits, 0.99),
         "commit_to_kafka_max_ms": max(waits),
+        "commit_to_kafka_after_start_max_ms": max((seen[n] - committed[n]) * 1000 for n in begun),
         "latency_samples": len(waits),
     }
 
