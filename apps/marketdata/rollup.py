@@ -38,25 +38,6 @@ SELECT symbol, {bucket} AS bucket,
        max(closed_at), (array_agg(close_trade_id ORDER BY time))[count(*)]
 FROM {source} WHERE {where} GROUP BY 1, 2"""
 
-# Many ticks at once: hashing needs no order, and what is first and last is then looked up bucket by bucket,
-# which is less than sorting every tick. The bounds are repeated, so that only the span's days are opened.
-_SPAN_TICKS_SQL = """
-SELECT g.symbol, g.bucket, o.price, g.high, g.low, c.price, g.volume, g.trades, g.turnover,
-       g.first_at, o.trade_id, g.last_at, c.trade_id
-FROM (SELECT symbol, {bucket} AS bucket, max(price) AS high, min(price) AS low, sum(quantity) AS volume,
-             count(*) AS trades, sum(price * quantity) AS turnover,
-             min(time) AS first_at, max(time) AS last_at
-      FROM market_data_ticks WHERE in_session AND {where} GROUP BY 1, 2) AS g
-CROSS JOIN LATERAL (SELECT price, trade_id FROM market_data_ticks
-                    WHERE symbol = g.symbol AND time = g.first_at AND in_session
-                      AND time >= %(start)s AND time < %(end)s
-                    ORDER BY trade_id LIMIT 1) AS o
-CROSS JOIN LATERAL (SELECT price, trade_id FROM market_data_ticks
-                    WHERE symbol = g.symbol AND time = g.last_at AND in_session
-                      AND time >= %(start)s AND time < %(end)s
-                    ORDER BY trade_id DESC LIMIT 1) AS c
-ORDER BY 1, 2"""
-
 # A candle merges exactly: the keys of its first and last tick say whether a late tick moves open or close.
 _MERGE_SQL = """
     INSERT INTO {table} AS c ({columns})
@@ -114,7 +95,7 @@ def _level_group_sql(level: Level, where: str) -> str:
     """Return the SELECT that makes a level's candles, of what ``where`` finds, from what it is made from."""
     place = LEVELS.index(level)
     if place == 0:
-        return _SPAN_TICKS_SQL.format(bucket=level.bucket, where=where)
+        return ticks_group_sql(level, "market_data_ticks", f"in_session AND {where}")
     return _GROUP_CANDLES_SQL.format(bucket=level.bucket, source=LEVELS[place - 1].table, where=where)
 
 
