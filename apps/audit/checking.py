@@ -30,11 +30,9 @@ from apps.audit.exports import (
 )
 from apps.events.anchors import Anchor
 from apps.events.chain import HASH_BYTES, block_hash, leaf_hash, leaves_read, places_read
+from apps.events.relay import LOOK_BACK_IDS
 from apps.primitives.errors import NotFound
-from apps.primitives.ids import EPOCH, SEQUENCE_BITS, Kind, id_floor, public_id_decode
-
-SKEW = 600_000 << SEQUENCE_BITS
-"""How much smaller than those before it an id can be in commit order: ten minutes of ids."""
+from apps.primitives.ids import EPOCH, Kind, id_floor, public_id_decode
 
 SEALING = timedelta(seconds=10)
 """Blocks sealed so shortly before an export began may have been committed after it."""
@@ -145,10 +143,11 @@ class _Leaves:
 
     def leaf_of(self, event_id: int) -> bytes | None:
         """Return the leaf that was sealed of an event; ids are asked for in rising order."""
-        while self.reach < event_id + SKEW and self._next():
+        while self.reach < event_id + LOOK_BACK_IDS and self._next():
             pass
-        if self.near and self.near[0][0] < event_id - SKEW:
-            self.near = [(highest, leaves) for highest, leaves in self.near if highest >= event_id - SKEW]
+        gone = event_id - LOOK_BACK_IDS
+        if self.near and self.near[0][0] < gone:
+            self.near = [(highest, leaves) for highest, leaves in self.near if highest >= gone]
         return next((leaves[event_id] for _, leaves in self.near if event_id in leaves), None)
 
     def rest(self) -> None:
@@ -238,7 +237,7 @@ class _Blocks:
 
 
 def _whole_check(highest: int, said: _Said, checked: Checked) -> None:
-    if checked.unsealed_first is not None and checked.unsealed_first < highest - SKEW:
+    if checked.unsealed_first is not None and checked.unsealed_first < highest - LOOK_BACK_IDS:
         text = f"{checked.unsealed} events, the first of them {checked.unsealed_first}, are in no block"
         checked.problem(f"{text}, and younger ones are")
     missing = checked.sealed_within - checked.proved_within

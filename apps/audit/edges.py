@@ -34,22 +34,19 @@ def blocks_after(
     while rows := session.execute(CONTENT_SQL, (block_no, until_no), binary=True).fetchall():
         for row in rows:
             bone = Bone(*row[:8])
-            for what, text, number in _wrong(bone, row[8:], block_no, its_hash):
-                findings.block(what, text, number, bone.sealed_at)
+            if bone.block_no != block_no + 1:
+                findings.missing(block_no + 1, bone.block_no - 1, bone.sealed_at)
+                its_hash = None
+            for text in _wrong(bone, row[8:], its_hash):
+                findings.block(What.BLOCK_ALTERED, text, bone.block_no, bone.sealed_at)
             yield bone
             block_no, its_hash = bone.block_no, bone.hash
 
 
-def _wrong(
-    bone: Bone, content: tuple[bytes, bytes, bytes], before_no: int, its_hash: bytes | None
-) -> Iterator[tuple[What, str, int]]:
+def _wrong(bone: Bone, content: tuple[bytes, bytes, bytes], its_hash: bytes | None) -> Iterator[str]:
     places, leaves, previous_hash = content
-    if bone.block_no != before_no + 1:
-        text = f"blocks {before_no + 1} to {bone.block_no - 1} are not there"
-        yield What.BLOCK_MISSING, text, before_no + 1
-    elif its_hash is not None and previous_hash != its_hash:
-        text = f"it does not follow from block {before_no}: one of the two was altered"
-        yield What.BLOCK_ALTERED, text, bone.block_no
+    if its_hash is not None and previous_hash != its_hash:
+        yield f"it does not follow from block {bone.block_no - 1}: one of the two was altered"
     made = block_hash(bone.block_no, bone.total, places, leaves, bone.heads, previous_hash, bone.sealed_at)
     if made != bone.hash:
-        yield What.BLOCK_ALTERED, "its hash is not that of its content", bone.block_no
+        yield "its hash is not that of its content"

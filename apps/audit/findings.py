@@ -80,6 +80,10 @@ class Findings:
         """Add a finding about one block."""
         self.add(Finding(what, text, None, block_no, at))
 
+    def missing(self, first: int, last: int, at: datetime | None = None) -> None:
+        """Add that blocks are not there; ``at`` is when the one after them was sealed."""
+        self.block(What.BLOCK_MISSING, f"blocks {first} to {last} are not there", first, at)
+
     def merge(self, others: "Findings") -> None:
         """Take in what another piece of work found."""
         self.counts.update(others.counts)

@@ -2,16 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 
 from apps.audit.findings import Finding, What
 from apps.audit.skeleton import Stretch
 from apps.events.anchors import Anchor
-from apps.events.relay import LOOK_BACK
-from apps.primitives.ids import SEQUENCE_BITS
-
-_LATE = LOOK_BACK // timedelta(milliseconds=1) << SEQUENCE_BITS
-"""By how much ids may lie apart from the order of commits."""
+from apps.events.relay import LOOK_BACK_IDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +19,7 @@ class SetBack:
     def touches(self, stretch: Stretch) -> bool:
         """Return whether what was lost may have been sealed in the stretch."""
         since = min(self.start.event_id, self.newest.event_id)
-        return stretch.low - _LATE <= self.newest.event_id and since - _LATE <= stretch.high
+        return stretch.low - LOOK_BACK_IDS <= self.newest.event_id and since - LOOK_BACK_IDS <= stretch.high
 
     def __str__(self) -> str:
         lost = max(self.newest.events - self.start.events, 0)

@@ -10,14 +10,14 @@ from apps.audit.findings import KEPT_MAX, Finding, Findings, What
 from apps.audit.units import Standing, Unit
 from apps.events.anchors import Anchor
 from apps.events.chain import HEADS_EVERY, NOTHING, heads_kept, heads_read, ids_range
-from apps.primitives.ids import ID_MAX, SEQUENCE_BITS
+from apps.primitives.ids import ID_MAX, id_span
 
 ID_MIN = -(2**63)
 UNIT_EVENTS = 40_000
 UNIT_BLOCKS = 2_000
 PAGE_BLOCKS = 2_000
 
-NEAR = timedelta(hours=1) // timedelta(milliseconds=1) << SEQUENCE_BITS
+NEAR = id_span(timedelta(hours=1))
 """How far around a stretch without blocks its neighbours are looked for at first, in ids."""
 
 GAP_BLOCKS, GAP_TIME = 20, timedelta(minutes=1)

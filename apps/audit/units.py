@@ -160,8 +160,7 @@ class UnitVerification:
                 block_no, its_total, (count, *columns), places, leaves, heads, before, its_hash, at
             )
             if block_no != expected_no:
-                text = f"blocks {expected_no} to {block_no - 1} are not there"
-                self.findings.block(What.BLOCK_MISSING, text, expected_no, at)
+                self.findings.missing(expected_no, block_no - 1, at)
                 previous_hash = None
             self._block_check(block, previous_hash, total)
             blocks.append(block)

@@ -13,7 +13,9 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
-from apps.events.facts import SYSTEM, Origin
+from apps.events.facts import SYSTEM, EventRow, Origin
+from apps.events.types import EventType
+from apps.primitives.clock import iso, utc_now
 
 USER_AGENT_LENGTH_MAX = OPERATOR_LENGTH_MAX = 200
 
@@ -61,6 +63,11 @@ def operator_name() -> str:
     except KeyError:
         user = f"uid {os.getuid()}"
     return f"{user}@{socket.gethostname()}"[:OPERATOR_LENGTH_MAX]
+
+
+def operator_row(event_type: EventType, data: dict[str, Any]) -> EventRow:
+    """Return what is put on record of an operator's command: the act, who ran it and when."""
+    return EventRow(event_type, 0, {**data, "operator": operator_name(), "at": iso(utc_now())})
 
 
 def origin_current() -> Origin:

@@ -18,7 +18,7 @@ from django.db import connection
 from apps.events.records import EventRecord, event_record
 from apps.events.states import BACK_SQL, away_tell
 from apps.primitives.failpoints import failpoint
-from apps.primitives.ids import id_floor, id_time
+from apps.primitives.ids import id_floor, id_span, id_time
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,9 @@ WAKE_CHANNEL = "events:wake"
 
 LOOK_BACK = timedelta(minutes=10)
 """How much older than the cursor an event's id can be: longer than any allowed writing transaction."""
+
+LOOK_BACK_IDS = id_span(LOOK_BACK)
+"""By how much ids may lie apart from the order of commits."""
 
 IDLE_S, SOON_S, AWAY_S = 0.1, 0.005, 1.0
 """Waits when nothing is new, when it may be in a moment, and while the sink's other end is away."""

@@ -7,8 +7,10 @@ from typing import Any
 from apps.events.facts import SYSTEM_METADATA, EventRow, json_text
 from apps.primitives.literals import copy_field, copy_text, copy_write
 
-_COLUMNS = "topic, event_type, user_id, account_id, account_seq, data, metadata"
-EVENTS_SQL = f"COPY events ({_COLUMNS}) FROM STDIN"
+EVENT_COLUMNS = "topic, event_type, user_id, account_id, account_seq, data, metadata"
+"""What the application says of an event; id, time and transaction are the server's own."""
+
+EVENTS_SQL = f"COPY events ({EVENT_COLUMNS}) FROM STDIN"
 _COPY_ROWS_MIN = 4
 """Below this many rows one INSERT is cheaper than a COPY, and it can be pipelined."""
 
@@ -85,6 +87,6 @@ def event_append(cursor: Any, rows: Sequence[EventRow]) -> None:
     if len(rows) < _COPY_ROWS_MIN:
         placeholders = ", ".join(["(%s, %s, %s, %s, %s, %s::jsonb, %s::jsonb)"] * len(rows))
         parameters = [value for row in rows for value in _values(row)]
-        cursor.execute(f"INSERT INTO events ({_COLUMNS}) VALUES {placeholders}", parameters)
+        cursor.execute(f"INSERT INTO events ({EVENT_COLUMNS}) VALUES {placeholders}", parameters)
         return
     copy_write(cursor, EVENTS_SQL, [_line(row) for row in rows])

@@ -11,7 +11,7 @@ from typing import Any
 from kafka import TopicPartition
 
 from apps.events.messages import EventMessage
-from apps.primitives.ids import SEQUENCE_BITS
+from apps.primitives.ids import id_span
 
 REMEMBERED = timedelta(hours=1)
 """How far behind the newest event of a topic partition a handled event is still known as handled.
@@ -22,7 +22,7 @@ cursor. An unknown event that is older than this is quarantined: it may be a rep
 
 TOO_OLD = "older than what is remembered"
 PROBLEM_LENGTH_MAX = 300
-_REMEMBERED_IDS = (REMEMBERED // timedelta(milliseconds=1)) << SEQUENCE_BITS
+_REMEMBERED_IDS = id_span(REMEMBERED)
 
 _OPEN_SQL = """
 INSERT INTO subscription_positions

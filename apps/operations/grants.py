@@ -5,6 +5,8 @@ from typing import Any
 from django.apps import AppConfig
 from django.db import connections, transaction
 
+from apps.events.services import EVENT_COLUMNS
+
 ROLE = "openbell_app"
 
 APPEND_ONLY = (
@@ -20,9 +22,6 @@ APPEND_ONLY = (
 
 NEVER_DELETED = ("trades", "orders", "order_client_keys", "accounts", "positions")
 """Tables whose rows may change where their triggers allow it, but never go."""
-
-EVENT_COLUMNS = "topic, event_type, user_id, account_id, account_seq, data, metadata"
-"""What the application says of an event; id, time and transaction are the server's own."""
 
 GATE = "booking_gate"
 """LOCK TABLE in EXCLUSIVE mode wants UPDATE, in ROW EXCLUSIVE mode UPDATE suffices (15 to 18 agree)."""

@@ -28,8 +28,12 @@ class Kind(Enum):
 
 def id_floor(instant: datetime) -> int:
     """Return the smallest id that can have been drawn at ``instant`` (to the millisecond)."""
-    elapsed = instant - EPOCH
-    return (elapsed // timedelta(milliseconds=1)) << SEQUENCE_BITS
+    return id_span(instant - EPOCH)
+
+
+def id_span(duration: timedelta) -> int:
+    """Return by how much ids differ that are drawn so long apart, in whole milliseconds."""
+    return (duration // timedelta(milliseconds=1)) << SEQUENCE_BITS
 
 
 def id_time(number: int) -> datetime:

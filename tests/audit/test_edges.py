@@ -1,7 +1,6 @@
 """Part of the log is verified as strictly as all of it: what was cut or made anew at its edges is seen."""
 
 import random
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,24 +12,16 @@ from apps.audit.findings import What
 from apps.audit.services.archiving import events_archive
 from apps.audit.services.verification import audit_verify, stretch_of
 from apps.audit.skeleton import Stretch
-from apps.events.anchors import AnchorFiles, anchor_newest
 from apps.primitives.clock import utc_now
 from apps.primitives.errors import Refused
 from apps.primitives.ids import id_floor
 from tests.audit.test_archive import OLD, TODAY, days
-from tests.support.chain import events_seal, events_write, session_open
+from tests.support.chain import anchored, events_seal, events_write
 from tests.support.tampering import Tamperer, chain_remake, tail_cut, unguarded
 
 __all__ = ["days"]
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.made_up_events]
-
-
-@pytest.fixture
-def session() -> "Iterator[psycopg.Connection[Any]]":
-    with session_open() as opened:
-        opened.autocommit = True
-        yield opened
 
 
 @pytest.fixture
@@ -42,12 +33,6 @@ def log(session: "psycopg.Connection[Any]", tmp_path: Path) -> Tamperer:
         if block_no >= 5:
             anchored(tmp_path / "anchors")
     return Tamperer(session, random.Random(7))
-
-
-def anchored(folder: Path) -> None:
-    anchor = anchor_newest()
-    assert anchor is not None
-    AnchorFiles(folder)(anchor)
 
 
 def stretch(log: Tamperer, *block_nos: int) -> Stretch:

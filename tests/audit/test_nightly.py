@@ -2,7 +2,6 @@
 
 import random
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,21 +11,13 @@ import pytest
 
 from apps.audit.services import nightly
 from apps.audit.services.nightly import audit_night
-from apps.events.anchors import AnchorFiles, anchor_newest
 from apps.operations.models import CheckStatus, ReconcileResult
 from apps.operations.services.reconcile import Result
 from apps.primitives.clock import utc_now
-from tests.support.chain import chain_relay, events_seal, events_write, session_open
+from tests.support.chain import anchored, chain_relay, events_seal, events_write
 from tests.support.tampering import Tamperer, tail_cut, unguarded
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.made_up_events]
-
-
-@pytest.fixture
-def session() -> "Iterator[psycopg.Connection[Any]]":
-    with session_open() as opened:
-        opened.autocommit = True
-        yield opened
 
 
 @pytest.fixture
@@ -34,22 +25,15 @@ def anchors(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     """Three blocks, each anchored; what was sealed just now is expected to be."""
     settings.AUDIT_ANCHOR_DIR = tmp_path / "anchors"
     monkeypatch.setattr(nightly, "YOUNG", timedelta(0))
-    files = AnchorFiles(settings.AUDIT_ANCHOR_DIR)
     for _ in range(3):
         sealed()
-        anchored(files)
+        anchored(settings.AUDIT_ANCHOR_DIR)
     return settings.AUDIT_ANCHOR_DIR
 
 
 def sealed() -> None:
     events_write(7, users=5)
     events_seal(batch_events_max=7)
-
-
-def anchored(files: AnchorFiles) -> None:
-    anchor = anchor_newest()
-    assert anchor is not None
-    files(anchor)
 
 
 def night() -> tuple[Result, str]:
@@ -119,7 +103,7 @@ def test_anchors_that_begin_again_in_the_middle_are_a_failure(
     count = 0
     while count < 30 and datetime.now(UTC) < session_wait:
         count += relay.step()
-    anchored(AnchorFiles(settings.AUDIT_ANCHOR_DIR))
+    anchored(settings.AUDIT_ANCHOR_DIR)
     result, status = night()
     assert status == CheckStatus.FAILED and "Blocks 1 to 29" in result.failure
 

@@ -1,6 +1,5 @@
 """A chain that was set back is told for ever, unless an operator answers for that very restore."""
 
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,10 @@ from django.core.management import CommandError, call_command
 from apps.audit.findings import What
 from apps.audit.services.verification import audit_verify
 from apps.events.anchors import AnchorFiles, anchor_newest, anchors_restart
-from tests.support.chain import events_seal, events_write, session_open
+from tests.support.chain import anchored, events_seal, events_write
 from tests.support.tampering import tail_cut
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.made_up_events]
-
-
-@pytest.fixture
-def session() -> "Iterator[psycopg.Connection[Any]]":
-    with session_open() as opened:
-        opened.autocommit = True
-        yield opened
 
 
 @pytest.fixture
@@ -37,9 +29,7 @@ def anchors(settings: Any, tmp_path: Path) -> Path:
 def sealed(folder: Path) -> None:
     events_write(7, users=5)
     events_seal(batch_events_max=7)
-    anchor = anchor_newest()
-    assert anchor is not None
-    AnchorFiles(folder)(anchor)
+    anchored(folder)
 
 
 def verify(*arguments: str) -> tuple[int, str]:

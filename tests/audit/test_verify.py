@@ -1,7 +1,6 @@
 """Verifying finds every kind of tampering and names the record, and finds nothing where there is none."""
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,7 @@ import pytest
 
 from apps.audit.findings import What
 from apps.audit.services.verification import Verdict, audit_verify
-from apps.events.anchors import AnchorFiles, anchor_newest
-from tests.support.chain import events_seal, events_write, session_open
+from tests.support.chain import anchored, events_seal, events_write
 from tests.support.tampering import (
     BLOCK_COLUMNS,
     COLUMNS,
@@ -23,13 +21,6 @@ from tests.support.tampering import (
 )
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.made_up_events]
-
-
-@pytest.fixture
-def session() -> "Iterator[psycopg.Connection[Any]]":
-    with session_open() as opened:
-        opened.autocommit = True
-        yield opened
 
 
 @pytest.fixture
@@ -166,12 +157,6 @@ def test_a_whole_day_that_is_gone_is_counted_record_by_record(log: Tamperer) -> 
     with unguarded(log.session):
         log.session.execute("TRUNCATE events")
     assert audit_verify().findings.counts == {What.DELETED: 42}
-
-
-def anchored(folder: Path) -> None:
-    anchor = anchor_newest()
-    assert anchor is not None
-    AnchorFiles(folder)(anchor)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -10,14 +10,13 @@ from decimal import Decimal
 
 from django.db import connection, transaction
 
-from apps.events import relay as relay_module
 from apps.events.facts import EventRow
 from apps.events.kafka.sink import KafkaSink
-from apps.events.records import EventRecord, event_record
 from apps.events.relay import Relay, SinkUnavailable
 from apps.events.services import event_append
 from apps.events.topics import event_topics
 from apps.events.types import EventType
+from tests.support.chain import events_list
 from tests.support.kafka import Message
 
 TYPES = (EventType.ORDER_PLACED, EventType.TRADE_EXECUTED, EventType.BALANCE_CHANGED, EventType.ORDER_FILLED)
@@ -70,15 +69,6 @@ def relay_drain(relay: Relay, wanted: int) -> None:
     assert count == wanted
 
 
-def records() -> list[EventRecord]:
-    """Return every event of the table, as the relay reads it, in commit order."""
-    seen_wait()
-    everything = {"floor": 0, "xact_id": "0", "event_id": 0, "limit": 1_000_000}
-    with connection.cursor() as cursor:
-        cursor.execute(relay_module.EVENTS_READ_SQL, everything)
-        return [event_record(row) for row in cursor.fetchall()]
-
-
 def event_id(value: bytes) -> str:
     return json.loads(value)["event_id"]
 
@@ -99,7 +89,7 @@ def streams_once(messages: Iterable[Message]) -> Streams:
 def streams_wanted() -> Streams:
     """Return what every key of every topic must have, from the table."""
     wanted: Streams = defaultdict(list)
-    for event in records():
+    for event in events_list():
         for topic in event_topics(event.topic):
             wanted[topic, b"%d" % event.user_id].append(event_id(event.value()))
     return wanted

@@ -17,8 +17,8 @@ from apps.events.kafka.anchors import KafkaAnchors, anchors_list
 from apps.events.topics import topic_partition
 from apps.primitives.clock import utc_now
 from brokerage.supervisor.kafka import EmbeddedKafka
-from tests.kafka.stories import records, relay_drain, relay_make
-from tests.support.chain import events_seal, events_write, session_open
+from tests.kafka.stories import relay_drain, relay_make
+from tests.support.chain import events_list, events_seal, events_write, session_open
 from tests.support.kafka import KafkaReader
 from tests.support.tampering import tail_cut
 
@@ -142,7 +142,7 @@ def test_command_finds_what_kafka_lost_and_sends_it_again(
     code, said = command(capsys, "--kafka")
     assert code == 0 and "4 anchors of Kafka match" in said and "Kafka has everything" in said
     # Not of the topic partition in which the anchors are.
-    lost = next(one for one in records() if topic_partition(one.user_id) != topic_partition(0))
+    lost = next(one for one in events_list() if topic_partition(one.user_id) != topic_partition(0))
     [kept] = [one for one in kafka_log.read() if one.topic == "audit-log" and one.value == lost.value()]
     admin.delete_records({TopicPartition(kept.topic, kept.partition): kept.offset + 1})
     admin.close()

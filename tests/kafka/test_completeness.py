@@ -11,7 +11,8 @@ from apps.events.kafka.sink import KafkaSink
 from apps.events.topics import topic_partition
 from apps.primitives.ids import ID_MAX
 from brokerage.supervisor.kafka import EmbeddedKafka
-from tests.kafka.stories import events_write, records, relay_drain, relay_make
+from tests.kafka.stories import events_write, relay_drain, relay_make
+from tests.support.chain import events_list
 from tests.support.kafka import KafkaReader
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.made_up_events]
@@ -36,7 +37,7 @@ def admin(kafka: EmbeddedKafka) -> Iterator[KafkaAdminClient]:
 
 
 def compare() -> KafkaComparison:
-    return kafka_compare(min(event.id for event in records()), ID_MAX)
+    return kafka_compare(min(event.id for event in events_list()), ID_MAX)
 
 
 def test_delivered_events_are_all_there_and_those_not_yet_delivered_are_not_missed(sink: KafkaSink) -> None:
@@ -49,10 +50,10 @@ def test_delivered_events_are_all_there_and_those_not_yet_delivered_are_not_miss
 def test_truncated_partition_is_found_event_by_event_and_sent_again(
     sink: KafkaSink, admin: KafkaAdminClient, kafka_log: KafkaReader
 ) -> None:
-    user_id = records()[0].user_id
+    user_id = events_list()[0].user_id
     where = TopicPartition("audit-log", topic_partition(user_id))
     admin.delete_records({where: kafka_log.offsets[where]})
-    lost = {event.id for event in records() if topic_partition(event.user_id) == where.partition}
+    lost = {event.id for event in events_list() if topic_partition(event.user_id) == where.partition}
     found = compare()
     assert {number for _, number in found.missing} == lost and {name for name, _ in found.missing} == {
         "audit-log"
@@ -66,7 +67,7 @@ def test_topic_that_was_made_anew_is_filled_again(sink: KafkaSink, admin: KafkaA
     admin.delete_topics(["trades-events"])
     topics_ensure(replication=1)
     found = compare()
-    wanted = {event.id for event in records() if event.topic == "trades-events"}
+    wanted = {event.id for event in events_list() if event.topic == "trades-events"}
     assert {number for _, number in found.missing} == wanted and len(wanted) == COUNT // 4
     sink.close()
     events_resend(wanted, sink)
@@ -74,7 +75,7 @@ def test_topic_that_was_made_anew_is_filled_again(sink: KafkaSink, admin: KafkaA
 
 
 def test_changed_and_invented_records_are_named(sink: KafkaSink, kafka: EmbeddedKafka) -> None:
-    event = records()[5]
+    event = events_list()[5]
     partition = topic_partition(event.user_id)
     producer = KafkaProducer(bootstrap_servers=kafka.bootstrap.split(","))
     changed = event.value().replace(b"10.10", b"99.99")

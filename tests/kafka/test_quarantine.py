@@ -15,8 +15,8 @@ from apps.events.models import Event, QuarantinedMessage, SubscriptionEvent, Sub
 from apps.events.selectors import subscription_lag_list
 from apps.events.subscription import TooManyQuarantined
 from apps.events.types import EventType
-from tests.kafka.stories import records
 from tests.kafka.test_subscription import begun, effect_list, effects, sent, steps, subscription
+from tests.support.chain import events_list
 from tests.support.event_schemas import event_problems
 
 __all__ = ["effects"]
@@ -25,14 +25,14 @@ pytestmark = [pytest.mark.usefixtures("database", "kafka", "effects"), pytest.ma
 
 def an_hour_later() -> None:
     """Forget what was handled, as an hour of newer events would."""
-    newest = max(record.id for record in records())
+    newest = max(record.id for record in events_list())
     SubscriptionPosition.objects.filter(newest_id__gt=0).update(newest_id=newest + (2 * 3_600_000 << 21))
     SubscriptionEvent.objects.all().delete()
 
 
 def resent() -> int:
     """Send every event again, and return how many there were."""
-    ids = [record.id for record in records()]
+    ids = [record.id for record in events_list()]
     sink = KafkaSink()
     try:
         return events_resend(ids, sink)
@@ -53,7 +53,7 @@ def failing(name: str) -> int:
 
 def told() -> list[dict[str, Any]]:
     """Return what is on record of resets, each as its schema has it."""
-    events = [record for record in records() if record.event_type == EventType.SUBSCRIPTION_RESET]
+    events = [record for record in events_list() if record.event_type == EventType.SUBSCRIPTION_RESET]
     assert [event_problems(event.value()) for event in events] == [[] for _ in events]
     return [event.data for event in events]
 
@@ -86,7 +86,7 @@ def test_repetitions_leave_the_room_of_failures_alone(monkeypatch: pytest.Monkey
     steps(subscriber, 10)
     an_hour_later()
     steps(subscriber, resent())
-    SubscriptionPosition.objects.filter(newest_id__gt=0).update(newest_id=records()[-1].id)
+    SubscriptionPosition.objects.filter(newest_id__gt=0).update(newest_id=events_list()[-1].id)
     bad |= {0, 1, 2}
     sent(4, users=1)
     steps(subscriber, 4)
@@ -138,7 +138,7 @@ def test_failures_that_fill_the_quarantine_are_told_and_forgotten_by_name(
     subscriber.close()
     [stopped] = SubscriptionPosition.objects.exclude(problem="")
     assert "3 events" in stopped.problem and "always" in stopped.problem
-    failed = [str(record.id) for record in records()[:3]]
+    failed = [str(record.id) for record in events_list()[:3]]
     assert "is full" in reset(one.name)
     assert "3 quarantined" in reset(one.name, "--forget-quarantine")
     assert sorted(told()[1]["event_ids"]) == failed
@@ -149,9 +149,9 @@ def test_failures_that_fill_the_quarantine_are_told_and_forgotten_by_name(
 
 def test_sending_again_is_on_record() -> None:
     sent(3, users=1)
-    ids = [record.id for record in records()]
+    ids = [record.id for record in events_list()]
     resend_tell(ids)
-    event = next(record for record in records() if record.event_type == EventType.EVENTS_RESENT)
+    event = next(record for record in events_list() if record.event_type == EventType.EVENTS_RESENT)
     assert event_problems(event.value()) == []
     assert (event.data["events"], event.data["first_event_id"]) == (3, str(min(ids)))
     assert Event.objects.count() == 4

@@ -23,13 +23,13 @@ from tests.kafka.stories import (
     event_id,
     events_write,
     noise,
-    records,
     relay_drain,
     relay_make,
     streams,
     streams_once,
     streams_wanted,
 )
+from tests.support.chain import events_list
 from tests.support.kafka import KafkaReader
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.made_up_events]
@@ -72,7 +72,7 @@ def test_every_event_is_in_its_topic_and_in_the_log_keyed_and_in_order(
     relay_drain(relay, 1_200)
     messages = kafka_log.read()
     assert streams(messages) == streams_wanted()
-    by_id = {event_id(event.value()): event for event in records()}
+    by_id = {event_id(event.value()): event for event in events_list()}
     for message in messages:
         event = by_id[event_id(message.value)]
         assert message.value == event.value()
@@ -145,7 +145,7 @@ def test_too_large_an_event_stops_the_sink_and_is_named(
     topic_set("audit-log", "max.message.bytes", "5000")
     events_write(3, users=3)
     events_write(1, users=1, note=noise(9_000))
-    large = records()[-1]
+    large = events_list()[-1]
     with pytest.raises(SinkRefuses, match=f"{event_id(large.value())}.*max.message.bytes"):
         relay.step()
     assert relay.position.event_id == 0, "nothing is skipped"
@@ -193,7 +193,7 @@ def test_topic_that_goes_while_events_flow_is_said_and_nothing_is_skipped(
     reader = KafkaReader(kafka.bootstrap)
     relay_drain(relay, 8)
     assert {event_id(message.value) for message in reader.read() if message.topic == "orders-events"} == {
-        event_id(event.value()) for event in records()[8:] if event.topic == "orders-events"
+        event_id(event.value()) for event in events_list()[8:] if event.topic == "orders-events"
     }
 
 

@@ -33,7 +33,8 @@ from apps.events.subscription import (
 from apps.events.topics import event_key
 from apps.events.types import EventType, Topic
 from brokerage.supervisor.kafka import EmbeddedKafka
-from tests.kafka.stories import events_write, records, relay_drain, relay_make
+from tests.kafka.stories import events_write, relay_drain, relay_make
+from tests.support.chain import events_list
 
 pytestmark = [pytest.mark.usefixtures("database", "kafka", "effects"), pytest.mark.made_up_events]
 _names = count(1)
@@ -75,7 +76,7 @@ def by_user(pairs: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
 
 
 def everything() -> dict[int, list[int]]:
-    return by_user([(r.user_id, r.data["n"]) for r in records() if "n" in r.data])
+    return by_user([(r.user_id, r.data["n"]) for r in events_list() if "n" in r.data])
 
 
 def subscription(handle: Callable[..., None] = effect_write, **more: Any) -> Subscription:
@@ -140,7 +141,7 @@ def test_what_the_relay_repeats_has_no_second_effect() -> None:
     subscriber = begun(subscription())
     sent(100)
     steps(subscriber, 100)
-    KafkaSink()(records()[40:])
+    KafkaSink()(events_list()[40:])
     events_write(5)
     steps(subscriber, 60)
     subscriber.close()
@@ -345,9 +346,9 @@ def test_event_older_than_what_is_remembered_is_not_handled_unseen() -> None:
     steps(subscriber, 5)
     subscriber.close()
     SubscriptionPosition.objects.filter(newest_id__gt=0).update(
-        newest_id=records()[-1].id + (2 * 3_600_000 << 21)
+        newest_id=events_list()[-1].id + (2 * 3_600_000 << 21)
     )
-    sent_before = records()
+    sent_before = events_list()
     again = begun(one)
     again._forgot_at = 0
     events_write(1, users=1)

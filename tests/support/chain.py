@@ -1,11 +1,13 @@
 """Events and their chain for tests: writing them in transactions of their own, sealing what has committed."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from django.db import connection
 
+from apps.events.anchors import AnchorFiles, anchor_newest
 from apps.events.chain import places_read
 from apps.events.facts import EventRow
 from apps.events.models import EventBlock
@@ -72,3 +74,10 @@ def sealed_ids() -> list[int]:
     """Return the ids of all sealed events in sealed order."""
     blocks = EventBlock.objects.order_by("block_no")
     return [number for block in blocks for number in places_read(bytes(block.places))[1]]
+
+
+def anchored(folder: Path) -> None:
+    """Tell the chain's tip to the anchors in a folder."""
+    anchor = anchor_newest()
+    assert anchor is not None
+    AnchorFiles(folder)(anchor)

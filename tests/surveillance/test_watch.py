@@ -24,8 +24,8 @@ from apps.surveillance.models import (
 )
 from apps.surveillance.selectors import open_findings
 from apps.surveillance.services import Watch, finding_dismiss
-from tests.kafka.stories import records
 from tests.support.builders import Trader
+from tests.support.chain import events_list
 from tests.support.matching import Exchange
 
 Opener = Callable[..., Trader]
@@ -41,7 +41,9 @@ class Desk:
 
     def news(self) -> list[EventMessage]:
         events = [
-            message_read(r.value()) for r in records() if r.id not in self.told and r.topic == "orders-events"
+            message_read(event.value())
+            for event in events_list()
+            if event.id not in self.told and event.topic == "orders-events"
         ]
         self.told |= {event.id for event in events}
         return events

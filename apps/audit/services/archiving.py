@@ -18,10 +18,9 @@ from apps.audit.services.verification import ALIAS, Verdict, anchor_sources, dsn
 from apps.audit.skeleton import STRETCH_SQL, Stretch
 from apps.audit.units import session_open
 from apps.events.chain import ids_range
-from apps.events.facts import EventRow
 from apps.events.models import PARTITIONED, EventArchive
-from apps.events.origins import operator_name
-from apps.events.relay import LOOK_BACK
+from apps.events.origins import operator_row
+from apps.events.relay import LOOK_BACK_IDS
 from apps.events.sealing import SINK
 from apps.events.services import event_append
 from apps.events.types import EventType
@@ -33,7 +32,7 @@ from apps.operations.services.partitions import (
     partitions_attached,
     relation_attached,
 )
-from apps.primitives.clock import iso, utc_now
+from apps.primitives.clock import utc_now
 from apps.primitives.errors import Invalid, Refused
 from apps.primitives.failpoints import failpoint
 from apps.primitives.ids import id_floor
@@ -71,7 +70,6 @@ def events_archive(
     answered: dict[str, Any] = {
         "given_up": list(given_up),
         "accepted": list(accepted),
-        "operator": operator_name(),
     }
     with session_open(dsn_text()) as session, archiving_locked(session, MOVE):
         for name, archive in _old(before):
@@ -82,7 +80,7 @@ def events_archive(
 WAITING_SQL = """
 SELECT c.sink FROM relay_cursors c
 WHERE c.sink <> ALL (%s) AND EXISTS (
-    SELECT FROM events e WHERE e.id BETWEEN greatest(%s, least(c.event_id, %s) - (%s::bigint << 21)) AND %s
+    SELECT FROM events e WHERE e.id BETWEEN greatest(%s, least(c.event_id, %s) - %s) AND %s
       AND (e.xact_id, e.id) > (c.xact_id::text::xid8, c.event_id))
 ORDER BY c.sink
 """
@@ -105,9 +103,8 @@ def _midnight(day: date) -> datetime:
 
 def _delivered_check(session: Any, archive: Archive, given_up: list[str]) -> None:
     """Refuse while a sink has yet to be told some of these: Kafka may be away for longer than days stay."""
-    look_back_ms = LOOK_BACK // timedelta(milliseconds=1)
     # What is not sealed is refused by proving, and nobody can give that up.
-    bounds = (archive.low, id_floor(utc_now()), look_back_ms, archive.high)
+    bounds = (archive.low, id_floor(utc_now()), LOOK_BACK_IDS, archive.high)
     rows = session.execute(WAITING_SQL, ([SINK, *given_up], *bounds)).fetchall()
     if rows:
         sinks = ", ".join(sink for (sink,) in rows)
@@ -181,7 +178,7 @@ def _drop(name: str, made: Manifest, answered: dict[str, Any]) -> None:
             last_block=made.last_block,
             sha256=made.sha256,
         )
-        event_append(cursor, [EventRow(EventType.EVENTS_ARCHIVED, 0, _told(made, answered))])
+        event_append(cursor, [operator_row(EventType.EVENTS_ARCHIVED, _told(made, answered))])
         cursor.execute(f"ALTER TABLE {HOME.table.name} DETACH PARTITION {name}")
         cursor.execute(f"DROP TABLE {name}")
         failpoint("archive.before_drop", archive=name)
@@ -195,5 +192,4 @@ def _told(made: Manifest, answered: dict[str, Any]) -> dict[str, Any]:
         "last_block": made.last_block,
         "sha256": made.sha256,
         **answered,
-        "at": iso(utc_now()),
     }

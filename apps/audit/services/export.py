@@ -20,7 +20,6 @@ from apps.accounts.models import Account
 from apps.audit.archives import ArchiveDamaged, archive_lines
 from apps.audit.asides import aside_open, folder_sync
 from apps.audit.cat import CatWriter
-from apps.audit.checking import SKEW
 from apps.audit.exports import (
     BLOCKS,
     CLOCK,
@@ -40,9 +39,9 @@ from apps.audit.lines import line_split, line_value
 from apps.audit.locks import READ, archiving_locked
 from apps.audit.readings import archives_within, committed_wait
 from apps.events.chain import ids_range, places_read
-from apps.events.facts import EventRow
 from apps.events.models import EventArchive
-from apps.events.origins import operator_name
+from apps.events.origins import operator_row
+from apps.events.relay import LOOK_BACK_IDS
 from apps.events.services import event_append
 from apps.events.types import EventType
 from apps.primitives.clock import iso, utc_now
@@ -264,11 +263,9 @@ class _Export:
             "records": self.records,
             "folder": str(out),
             "manifest_sha256": manifest_sha256,
-            "operator": operator_name(),
-            "at": iso(utc_now()),
         }
         with connection.cursor() as cursor:
-            event_append(cursor, [EventRow(EventType.AUDIT_EXPORTED, 0, data)])
+            event_append(cursor, [operator_row(EventType.AUDIT_EXPORTED, data)])
 
     def _file(self, kind: str, day: date) -> LinesFile:
         return LinesFile(self.folder, f"{kind}-{day.isoformat()}.jsonl.gz")
@@ -335,7 +332,7 @@ class _Export:
         """Write all blocks up to the last with an event of the day, and so prove that none is left out."""
         if self._run_last is None:
             # What was written a little later may have been sealed before it.
-            first = self._ends(low, min(high + SKEW, id_floor(self.wanted.until)))[0]
+            first = self._ends(low, min(high + LOOK_BACK_IDS, id_floor(self.wanted.until)))[0]
             self._run_last = first - 1 if first else None
         last = self._ends(low, high)[1]
         while self._run_last is not None and last is not None and self._run_last < last:

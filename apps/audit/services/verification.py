@@ -212,8 +212,7 @@ def _watched(session: Any, cutting: Cutting, watches: list[AnchorWatch], verdict
     """Yield the blocks of the stretch, holding them against anchors and against the blocks around it."""
     last_no, total, its_hash = cutting.before_no, cutting.before_total, cutting.before_hash
     if last_no < cutting.first - 1:
-        text = f"blocks {last_no + 1} to {cutting.first - 1} are not there"
-        verdict.findings.block(What.BLOCK_MISSING, text, last_no + 1)
+        verdict.findings.missing(last_no + 1, cutting.first - 1)
     for bone in bones_read(session, cutting.first, cutting.last):
         for watch in watches:
             watch.pass_by(bone)

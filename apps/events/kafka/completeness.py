@@ -12,19 +12,18 @@ from django.db import connection, transaction
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from apps.events.facts import EventRow
 from apps.events.kafka import SINK
 from apps.events.kafka.anchors import is_anchor
 from apps.events.kafka.connection import KafkaAway, away_text
 from apps.events.kafka.reading import consumer_open, offsets_at, records_between
 from apps.events.kafka.sink import KafkaSink
-from apps.events.origins import operator_name
+from apps.events.origins import operator_row
 from apps.events.records import EventRecord, event_record
 from apps.events.relay import LOOK_BACK
 from apps.events.services import event_append
 from apps.events.topics import TOPIC_PARTITIONS, TOPICS, event_topics, topic_partition
 from apps.events.types import EventType
-from apps.primitives.clock import iso, utc_now
+from apps.primitives.clock import utc_now
 from apps.primitives.errors import NotFound
 from apps.primitives.ids import Kind, id_floor, id_time, public_id_decode, public_id_text
 
@@ -132,11 +131,9 @@ def resend_tell(ids: Sequence[int]) -> None:
         "events": len(ids),
         "first_event_id": str(min(ids)),
         "last_event_id": str(max(ids)),
-        "operator": operator_name(),
-        "at": iso(utc_now()),
     }
     with connection.cursor() as cursor:
-        event_append(cursor, [EventRow(EventType.EVENTS_RESENT, 0, data)])
+        event_append(cursor, [operator_row(EventType.EVENTS_RESENT, data)])
 
 
 def _bounds(low: int, high: int) -> tuple[int, int]:

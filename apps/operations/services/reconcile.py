@@ -14,7 +14,7 @@ from apps.operations.services.reconcile_checks import BOOK_CHECKS, Check
 from apps.operations.services.reconcile_probes import PROBES
 from apps.operations.services.reconcile_records import RECORD_CHECKS
 from apps.primitives.errors import NotFound
-from apps.primitives.ids import SEQUENCE_BITS
+from apps.primitives.ids import id_span
 
 ALIAS = "owner"
 BROKEN_ROWS_MAX = 50
@@ -25,7 +25,7 @@ TIMEOUT_S = 900
 CHECKS = BOOK_CHECKS + RECORD_CHECKS
 """What must hold whether anything runs or not; the probes of ``PROBES`` ask whether it runs."""
 
-EDGE = int(timedelta(minutes=10) / timedelta(milliseconds=1)) << SEQUENCE_BITS
+EDGE = id_span(timedelta(minutes=10))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection, transaction
 
-from apps.events.facts import EventRow
 from apps.events.models import QuarantinedMessage, SubscriptionPosition
-from apps.events.origins import operator_name
+from apps.events.origins import operator_row
 from apps.events.services import event_append
 from apps.events.subscription import QUARANTINE_MAX, UNTRIED_MAX
 from apps.events.types import EventType
-from apps.primitives.clock import iso, utc_now
 
 NOTHING_TO_DO, CANNOT = 1, 2
 
@@ -79,8 +77,6 @@ def _reset(name: str, *, is_to_forget: bool) -> tuple[list[str], int]:
                 "problems": problems,
                 "forgotten": forgotten,
                 "event_ids": event_ids,
-                "operator": operator_name(),
-                "at": iso(utc_now()),
             }
-            event_append(cursor, [EventRow(EventType.SUBSCRIPTION_RESET, 0, data)])
+            event_append(cursor, [operator_row(EventType.SUBSCRIPTION_RESET, data)])
     return problems, forgotten

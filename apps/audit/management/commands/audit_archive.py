@@ -6,7 +6,7 @@ import psycopg
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from apps.audit.management.commands.audit_verify import FOUND, UNABLE, block_argument, day_argument
+from apps.audit.management.commands.audit_verify import FOUND, UNABLE, accept_restore_argument, day_argument
 from apps.audit.services.archiving import KEEP_DAYS, events_archive
 from apps.primitives.clock import utc_now
 from apps.primitives.errors import BrokerageError, Refused
@@ -27,15 +27,7 @@ class Command(BaseCommand):
             metavar="SINK",
             help="archive what this sink of the relay was not told, and never will be",
         )
-
-        parser.add_argument(
-            "--accept-restore",
-            action="append",
-            default=[],
-            type=block_argument,
-            metavar="BLOCK",
-            help="answer for a restore that set the chain back to this block; once for each restore",
-        )
+        accept_restore_argument(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         count, answered = 0, (options["give_up"], options["accept_restore"])

@@ -49,11 +49,23 @@ def _processes_argument(text: str) -> int:
     return int(text)
 
 
-def block_argument(text: str) -> int:
+def _block_argument(text: str) -> int:
     """Return the number of a block that a text says."""
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**63):
         raise ArgumentTypeError(f"{text!r} is no number of a block")
     return int(text)
+
+
+def accept_restore_argument(parser: CommandParser) -> None:
+    """Add what names the restores that somebody answers for."""
+    parser.add_argument(
+        "--accept-restore",
+        action="append",
+        default=[],
+        type=_block_argument,
+        metavar="BLOCK",
+        help="answer for a restore that set the chain back to this block; once for each restore",
+    )
 
 
 class Command(BaseCommand):
@@ -72,14 +84,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--resend", action="store_true", help="with --kafka: send again what is missing there"
         )
-        parser.add_argument(
-            "--accept-restore",
-            action="append",
-            default=[],
-            type=block_argument,
-            metavar="BLOCK",
-            help="answer for a restore that set the chain back to this block; once for each restore",
-        )
+        accept_restore_argument(parser)
         parser.add_argument("--processes", type=_processes_argument, help="as many as cores unless given")
 
     def handle(self, *args: Any, **options: Any) -> None:
