@@ -3,8 +3,9 @@
 For each back end a PostgreSQL of its own, durable settings on. A file of ticks is imported, beside a bare
 COPY of the same rows into the same table: that ratio leaves the candles out on both sides, and has the
 import's check of the whole file in it; ``ingest_ticks_per_s`` is the whole import with all candles.
-``rollup_vs_group_by`` is what making a million ticks' minute candles anew costs, ``rollup_all_vs_group_by``
-the candles of all four lengths, beside one GROUP BY of the same ticks to minutes. Then TICKS ticks on DAYS
+``rollup_vs_group_by`` is what making a million ticks' minute candles costs, ``rollup_all_vs_group_by`` the
+candles of all four lengths, beside one GROUP BY of the same ticks to minutes; ``rollup_again_vs_group_by`` is
+making them once more, after some ticks were changed. Then TICKS ticks on DAYS
 days are made, bars are read and batches of ticks appended. At last a whole platform, whose demo market trades
 while one client waits for ticks and another for candles.
 """

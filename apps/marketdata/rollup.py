@@ -15,10 +15,20 @@ from apps.marketdata.candles import LEVELS, Level
 LOCK_CLASS = 0x0B_CA4D
 """First key of the advisory locks on days; the second is the day's number."""
 
-_COLUMNS = (
-    "symbol, time, open, high, low, close, volume, trade_count, turnover, "
-    "opened_at, open_trade_id, closed_at, close_trade_id"
+_VALUES = (
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "trade_count",
+    "turnover",
+    "opened_at",
+    "open_trade_id",
+    "closed_at",
+    "close_trade_id",
 )
+_COLUMNS = ", ".join(["symbol", "time", *_VALUES])
 
 # One order for all that is first or last: one sort, and one array each of prices and of ids, serve them all.
 _GROUP_TICKS_SQL = """
@@ -99,6 +109,30 @@ def _level_group_sql(level: Level, where: str) -> str:
     return _GROUP_CANDLES_SQL.format(bucket=level.bucket, source=LEVELS[place - 1].table, where=where)
 
 
+_FORMER = "c.symbol = ANY(%(former)s) AND c.time >= %(start)s AND c.time < %(end)s"
+
+_ANY_SQL = f"SELECT EXISTS (SELECT FROM {{table}} AS c WHERE {_FORMER})"
+
+_MAKE_SQL = f"INSERT INTO {{table}} ({_COLUMNS}) {{group}}"
+
+# Nobody else writes these candles meanwhile, and most are as they were: those are read, and not written.
+_RENEW_SQL = f"""
+WITH made ({_COLUMNS}) AS MATERIALIZED ({{group}}),
+gone AS (
+    DELETE FROM {{table}} AS c
+    WHERE {_FORMER} AND NOT EXISTS (SELECT FROM made AS m WHERE (m.symbol, m.time) = (c.symbol, c.time))
+),
+changed AS (
+    UPDATE {{table}} AS c SET ({", ".join(_VALUES)}) = ROW({", ".join(f"m.{name}" for name in _VALUES)})
+    FROM made AS m
+    WHERE {_FORMER} AND (m.symbol, m.time) = (c.symbol, c.time)
+      AND ({", ".join(f"m.{name}" for name in _VALUES)})
+          IS DISTINCT FROM ({", ".join(f"c.{name}" for name in _VALUES)})
+)
+INSERT INTO {{table}} ({_COLUMNS})
+SELECT * FROM made AS m
+WHERE NOT EXISTS (SELECT FROM {{table}} AS c WHERE {_FORMER} AND (m.symbol, m.time) = (c.symbol, c.time))"""
+
 _SYMBOLS_SQL = """
 WITH RECURSIVE known AS (
     (SELECT symbol FROM ohlcv_1d ORDER BY symbol LIMIT 1)
@@ -129,7 +163,7 @@ def day_number(instant: datetime) -> int:
 def span_rebuild(cursor: Any, symbols: Sequence[str] | None, start: datetime, end: datetime) -> None:
     """Make the candles of whole minutes from ``start`` up to ``end`` anew from their ticks, and those above.
 
-    All symbols when none are named. Candles whose ticks are gone go as well.
+    All symbols when none are named. Candles whose ticks are gone go as well, those that are right stay.
     """
     days_lock(cursor, [start, end - timedelta(microseconds=1)], alone=True, whole=True)
     named = list(symbols) if symbols is not None else None
@@ -147,6 +181,6 @@ def span_rebuild(cursor: Any, symbols: Sequence[str] | None, start: datetime, en
             "named": named,
             "former": former,
         }
-        cursor.execute(f"DELETE FROM {level.table} WHERE symbol = ANY(%(former)s) AND {inside}", values)
-        group = _level_group_sql(level, where)
-        cursor.execute(f"INSERT INTO {level.table} ({_COLUMNS}) {group}", values)
+        cursor.execute(_ANY_SQL.format(table=level.table), values)
+        sql = _RENEW_SQL if cursor.fetchone()[0] else _MAKE_SQL
+        cursor.execute(sql.format(table=level.table, group=_level_group_sql(level, where)), values)
