@@ -147,16 +147,16 @@ format: $(STAMPS)/dev ## Put imports and layout into the agreed form
 	@$(PYTHON) -m ruff check --select I --fix $(wildcard $(LINTED))
 	@$(PYTHON) -m ruff format $(wildcard $(LINTED))
 
-bench-order-path: setup ## Measure entry, matching and booking; writes var/bench/order-path.json
+bench-order-path: setup $(STAMPS)/dev ## Measure entry, matching and booking; writes var/bench/order-path.json
 	@$(PYTHON) -m benchmarks.order_path
 
-bench-durable: setup ## Measure taking, matching and booking beside pgbench, with HISTORY (10,000,000) old orders too; writes var/bench/durable.json
+bench-durable: setup $(STAMPS)/dev ## Measure taking, matching and booking beside pgbench, with HISTORY (10,000,000) old orders too; writes var/bench/durable.json
 	@$(PYTHON) -m benchmarks.durable --history $(HISTORY)
 
-bench-failover: setup ## Kill and stop the matching leader under load, KILLS and STOPS times, then soak for SOAK_S seconds; writes var/bench/failover.json
+bench-failover: setup $(STAMPS)/dev ## Kill and stop the matching leader under load, KILLS and STOPS times, then soak for SOAK_S seconds; writes var/bench/failover.json
 	@$(PYTHON) -m benchmarks.failover
 
-bench-recovery: setup ## Measure cold recovery of ORDERS (1,000,000) open orders on both roads; writes var/bench/recovery.json
+bench-recovery: setup $(STAMPS)/dev ## Measure cold recovery of ORDERS (1,000,000) open orders on both roads; writes var/bench/recovery.json
 	@$(PYTHON) -m benchmarks.recovery
 
 bench-engine: setup $(STAMPS)/bench ## Measure the order book beside a yardstick and its peers; writes var/bench/engine.json
