@@ -30,10 +30,12 @@ class ApiKeyAuthentication(BaseAuthentication):
     """Accepts ``APCA-API-KEY-ID`` with ``APCA-API-SECRET-KEY``, else ``Authorization: Basic``."""
 
     def authenticate(self, request: Request) -> tuple[Caller, str] | None:
-        key_id = request.headers.get("APCA-API-KEY-ID", "")
-        secret = request.headers.get("APCA-API-SECRET-KEY", "")
+        # Not ``request.headers``, which is a dictionary of all of them, made for each request.
+        headers = request.META
+        key_id = headers.get("HTTP_APCA_API_KEY_ID", "")
+        secret = headers.get("HTTP_APCA_API_SECRET_KEY", "")
         if not key_id and not secret:
-            pair = _authorization_read(request.headers.get("Authorization", ""))
+            pair = _authorization_read(headers.get("HTTP_AUTHORIZATION", ""))
             if pair is None:
                 return None
             key_id, secret = pair

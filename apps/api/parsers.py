@@ -51,13 +51,7 @@ class DecimalJSONParser(BaseParser):
 def json_read(body: bytes) -> Any:
     """Return what a JSON text says; raises ``ParseError`` naming the first thing wrong with it."""
     try:
-        value = json.loads(
-            body.decode("utf-8"),
-            parse_float=_number,
-            parse_int=_number,
-            parse_constant=_constant_refuse,
-            object_pairs_hook=_object,
-        )
+        value = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise ParseError("the request body is not UTF-8") from None
     except RecursionError:
@@ -89,6 +83,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ParseError("the request body gives the same key twice")
     return found
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=_number, parse_int=_number, parse_constant=_constant_refuse, object_pairs_hook=_object
+)
 
 
 def _value_check(value: Any) -> None:

@@ -37,8 +37,8 @@ def client_address(request: Any) -> str | None:
 
 def user_agent(request: Any) -> str:
     """Return what a client calls itself, as much of it as is kept."""
-    agent = request.headers.get("User-Agent", "")[:USER_AGENT_LENGTH_MAX]
-    return "".join(letter for letter in agent if letter.isprintable())
+    agent: str = request.META.get("HTTP_USER_AGENT", "")[:USER_AGENT_LENGTH_MAX]
+    return agent if agent.isprintable() else "".join(letter for letter in agent if letter.isprintable())
 
 
 def request_origin(request: HttpRequest, user: Any = None) -> Origin:

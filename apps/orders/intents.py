@@ -57,9 +57,14 @@ class OrderIntent:
 
     def request_hash(self) -> str:
         """Return what tells a repeated request from another one with the same client id."""
-        untold = ("account_id", "client_order_id")
-        parts = [getattr(self, field.name) for field in fields(self) if field.name not in untold]
-        return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()
+        parts = [str(getattr(self, name)) for name in _TOLD]
+        return hashlib.sha256("|".join(parts).encode()).hexdigest()
+
+
+_TOLD = tuple(
+    field.name for field in fields(OrderIntent) if field.name not in ("account_id", "client_order_id")
+)
+"""What makes one request another one."""
 
 
 @dataclass(frozen=True, slots=True)

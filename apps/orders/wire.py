@@ -7,7 +7,7 @@ from uuid import UUID
 
 from apps.primitives.clock import iso
 from apps.primitives.fix import OrderClass
-from apps.primitives.ids import Kind, public_id
+from apps.primitives.ids import Kind, public_id_text
 
 ASSET_CLASS = "us_equity"
 
@@ -133,7 +133,7 @@ def _time(instant: datetime | None) -> str | None:
 
 
 def _order_id(number: int | None) -> str | None:
-    return None if number is None else str(public_id(Kind.ORDER, number))
+    return None if number is None else public_id_text(Kind.ORDER, number)
 
 
 def order_wire(

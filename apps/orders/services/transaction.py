@@ -216,6 +216,9 @@ class EntryRows:
         )
 
 
+_ENTRY_TABLES = tuple(table.name for table in fields(EntryRows))
+
+
 class _Entry(NamedTuple):
     """One entry to write: what it was decided on, as the columns of ``WRITE_SQL``, and its rows."""
 
@@ -301,10 +304,7 @@ def _entries_write(load: Sequence[_Entry], *, wait: bool) -> set[int]:
 def _rows_text(entries: Sequence[EntryRows]) -> str:
     """Return the rows of several entries as one JSON text, figures exact."""
     return json_text(
-        {
-            table.name: [row for rows in entries for row in getattr(rows, table.name)]
-            for table in fields(EntryRows)
-        }
+        {table: [row for rows in entries for row in getattr(rows, table)] for table in _ENTRY_TABLES}
     )
 
 
