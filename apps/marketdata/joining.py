@@ -8,7 +8,6 @@ from itertools import groupby
 from typing import Any, Literal
 
 from django.db import connections
-from psycopg.types.datetime import TimestamptzLoader
 
 from apps.marketdata.candles import Bar, Interval
 from apps.marketdata.written import written_of
@@ -137,9 +136,7 @@ def bars_read(
 
 
 def rows_read(sql: str, parameters: Any) -> list[tuple[Any, ...]]:
-    """Return what one statement finds in the market-data database; instants are in UTC."""
+    """Return what one statement finds in the market-data database."""
     with connections[ALIAS].cursor() as cursor:
-        # Django's loader of instants works in Python, and took half of what reading a page of bars does.
-        cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
         cursor.execute(sql, parameters)
         return cursor.fetchall()
