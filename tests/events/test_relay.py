@@ -27,6 +27,7 @@ from apps.events.types import EventType
 from apps.primitives.clock import utc_now
 from apps.primitives.failpoints import FailpointHit, failpoints_arm
 from apps.primitives.ids import id_floor
+from tests.support.house import until
 from tests.support.matching import matching_url
 
 AT = "2026-01-08T10:00:00.000000Z"
@@ -205,8 +206,9 @@ def test_alarm_names_the_process_that_holds_the_relay_back(
         append(quick, "QUICK")
         quick.commit()
         assert relay.step() == 0
-        assert relay.held_back_tell()
-        assert f"process {slow.info.backend_pid})" in caplog.text
+        # Whoever else works on this server for a moment, such as its autovacuum, may be the oldest.
+        named = f"process {slow.info.backend_pid})"
+        until(lambda: relay.held_back_tell() and named in caplog.text, "the slow session is named")
         [lag] = relay_lag_list()
         assert (lag.sink, lag.waiting) == ("test", 1)
         slow.commit()

@@ -47,6 +47,7 @@ class Clients:
         self.url, self.house = url, house
         self.keys = [api_key_issue(account_id=trader.account_id, origin=SYSTEM) for trader in traders]
         self.answers: Counter[int] = Counter()
+        self.broken: list[str] = []
         self.acknowledged: list[str] = []
         self.took: list[float] = []
         self.stopping = threading.Event()
@@ -70,8 +71,8 @@ class Clients:
             started = time.monotonic()
             try:
                 answer = session.post(f"{self.url}/v2/orders", json=body, timeout=60)
-            except requests.ConnectionError:
-                self.answers[0] += 1
+            except requests.ConnectionError as error:
+                self.broken.append(repr(error))
                 continue
             self.took.append(time.monotonic() - started)
             self.answers[answer.status_code] += 1
@@ -94,6 +95,8 @@ def test_ten_times_the_load_is_shed_or_served_and_nothing_acknowledged_is_lost(
         after.append(Clients(house, web_url, traders, 1).run(1))
     assert statistics.median(after[-1].took) < as_before, f"not as before {len(after)} s later"
     assert set(crowd.answers) <= {200, 429, 503}, crowd.answers
+    # Who hears nothing asks for the client order id; that must stay as rare as it is on a busy machine.
+    assert len(crowd.broken) * 1_000 <= crowd.answers.total(), crowd.broken[:3]
     assert crowd.answers[200] > 0.5 * alone.answers[200] / 2 * OVERLOAD_S
     sent = [name for some in (alone, crowd, *after) for name in some.acknowledged]
     sql = "SELECT order_id FROM order_client_keys WHERE client_order_id = ANY(%s)"
