@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from apps.events.facts import SYSTEM_METADATA, EventRow, json_text
-from apps.primitives.literals import copy_field, copy_text, copy_write
+from apps.primitives.literals import copy_field, copy_json, copy_write
 
 EVENT_COLUMNS = "topic, event_type, user_id, account_id, account_seq, data, metadata"
 """What the application says of an event; id, time and transaction are the server's own."""
@@ -38,9 +38,9 @@ def _values(row: EventRow) -> tuple[Any, ...]:
 
 def _line(row: EventRow) -> str:
     account_id, account_seq = copy_field(row.account_id), copy_field(row.account_seq)
-    metadata = _SYSTEM_TEXT if row.metadata is SYSTEM_METADATA else copy_text(json_text(row.metadata))
+    metadata = _SYSTEM_TEXT if row.metadata is SYSTEM_METADATA else copy_json(json_text(row.metadata))
     facts = f"{row.event_type.head}\t{row.user_id}\t{account_id}\t{account_seq}"
-    return f"{facts}\t{copy_text(_data_text(row))}\t{metadata}\n"
+    return f"{facts}\t{copy_json(_data_text(row))}\t{metadata}\n"
 
 
 class EventStream:

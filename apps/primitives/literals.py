@@ -26,6 +26,11 @@ def copy_text(text: str) -> str:
     return escaped.replace("\n", "\\n").replace("\r", "\\r")
 
 
+def copy_json(text: str) -> str:
+    """Return JSON, which has no control characters of its own, as one field of a COPY line."""
+    return text.replace("\\", "\\\\")
+
+
 def copy_field(value: object) -> str:
     """Return a number, an instant, a plain word or None as one field of a COPY line."""
     return "\\N" if value is None else str(value)
