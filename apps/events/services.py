@@ -7,17 +7,20 @@ from typing import Any
 from apps.events.facts import SYSTEM_METADATA, EventRow, json_text
 from apps.primitives.literals import copy_field, copy_json, copy_write
 
-EVENT_COLUMNS = "topic, event_type, user_id, account_id, account_seq, data, metadata"
+_FACT_COLUMNS = "topic, event_type, user_id, account_id, account_seq, data"
+
+EVENT_COLUMNS = f"{_FACT_COLUMNS}, metadata"
 """What the application says of an event; id, time and transaction are the server's own."""
 
-EVENTS_SQL = f"COPY events ({EVENT_COLUMNS}) FROM STDIN"
+SYSTEM_EVENTS_SQL = f"COPY events ({_FACT_COLUMNS}) FROM STDIN"
+"""The system's metadata are the column's own, ready made: a booking has thousands of facts to be read."""
+
+_EVENTS_SQL = f"COPY events ({EVENT_COLUMNS}) FROM STDIN"
 _COPY_ROWS_MIN = 4
 """Below this many rows one INSERT is cheaper than a COPY, and it can be pipelined."""
 
 _STREAM_ROWS = 200
 """So many rows are worth a piece of a COPY: some tens of kilobytes."""
-
-_SYSTEM_TEXT = json_text(SYSTEM_METADATA)
 
 
 def _data_text(row: EventRow) -> str:
@@ -38,13 +41,19 @@ def _values(row: EventRow) -> tuple[Any, ...]:
 
 def _line(row: EventRow) -> str:
     account_id, account_seq = copy_field(row.account_id), copy_field(row.account_seq)
-    metadata = _SYSTEM_TEXT if row.metadata is SYSTEM_METADATA else copy_json(json_text(row.metadata))
     facts = f"{row.event_type.head}\t{row.user_id}\t{account_id}\t{account_seq}"
-    return f"{facts}\t{copy_json(_data_text(row))}\t{metadata}\n"
+    return f"{facts}\t{copy_json(_data_text(row))}"
+
+
+def _lines(rows: Sequence[EventRow]) -> tuple[str, list[str]]:
+    """Return the COPY statement for some facts, and its lines."""
+    if all([row.metadata is SYSTEM_METADATA for row in rows]):
+        return SYSTEM_EVENTS_SQL, [f"{_line(row)}\n" for row in rows]
+    return _EVENTS_SQL, [f"{_line(row)}\t{copy_json(json_text(row.metadata))}\n" for row in rows]
 
 
 class EventStream:
-    """Facts in the order told. While it streams, they go to the server by the hundred."""
+    """The system's facts in the order told. While it streams, they go to the server by the hundred."""
 
     def __init__(self) -> None:
         self.rows: list[EventRow] = []
@@ -60,7 +69,9 @@ class EventStream:
 
     def _send(self, copy_begin: Callable[[], Any]) -> None:
         self._copy = self._copy or copy_begin()
-        self._copy.write("".join([_line(row) for row in self.rows]))
+        statement, lines = _lines(self.rows)
+        assert statement is SYSTEM_EVENTS_SQL, "what somebody else did is told by event_append"
+        self._copy.write("".join(lines))
         self.rows.clear()
 
     @contextmanager
@@ -70,7 +81,7 @@ class EventStream:
         Too few rows for a COPY are kept for ``event_append``.
         """
         with ExitStack() as ending:
-            self._copy_begin = lambda: ending.enter_context(cursor.copy(EVENTS_SQL))
+            self._copy_begin = lambda: ending.enter_context(cursor.copy(SYSTEM_EVENTS_SQL))
             yield
             if self._copy is not None:
                 self._send(self._copy_begin)
@@ -89,4 +100,5 @@ def event_append(cursor: Any, rows: Sequence[EventRow]) -> None:
         parameters = [value for row in rows for value in _values(row)]
         cursor.execute(f"INSERT INTO events ({EVENT_COLUMNS}) VALUES {placeholders}", parameters)
         return
-    copy_write(cursor, EVENTS_SQL, [_line(row) for row in rows])
+    statement, lines = _lines(rows)
+    copy_write(cursor, statement, lines)

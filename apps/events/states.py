@@ -14,7 +14,7 @@ OUTAGE_OVER_S = 90
 # An outage begins anew when events have been delivered since it was last told.
 AWAY_SQL = f"""
 INSERT INTO relay_states AS s (sink, problem, away_at, told_at, sent_bytes)
-VALUES (%(sink)s, %(problem)s, clock_timestamp(), clock_timestamp(), 0)
+SELECT %(sink)s, %(problem)s, now.at, now.at, 0 FROM (SELECT clock_timestamp() AS at OFFSET 0) AS now
 ON CONFLICT (sink) DO UPDATE SET problem = excluded.problem, told_at = excluded.told_at,
     away_at = CASE WHEN s.told_at > clock_timestamp() - interval '{OUTAGE_OVER_S} seconds'
         AND s.told_at > (SELECT c.updated_at FROM relay_cursors c WHERE c.sink = s.sink)

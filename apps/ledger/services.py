@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from apps.events.facts import SYSTEM_METADATA, EventRow
 from apps.events.types import EventType
 from apps.primitives.literals import array_text, copy_field, copy_text, copy_write
+from apps.primitives.pipelining import rows_expect
 
 ZERO = Decimal("0.00")
 
@@ -137,5 +138,4 @@ def balances_write(cursor: Any, states: Sequence[BalanceState]) -> None:
     ]
     columns = [array_text(column) for column in zip(*rows, strict=True)]
     cursor.execute(BALANCES_WRITE_SQL, [*columns, columns[0]])
-    if cursor.rowcount != len(rows):
-        raise VersionMismatch(f"{len(rows) - cursor.rowcount} of {len(rows)} accounts changed meanwhile")
+    rows_expect(cursor, len(rows), VersionMismatch(f"not all of {len(rows)} accounts are as they were read"))

@@ -8,6 +8,8 @@ from typing import Any
 
 import psycopg
 
+from apps.primitives.pipelining import rows_expect
+
 LOCK_CLASS = 0x0B_E11
 """First key of the advisory locks, so that they cannot meet anybody else's."""
 
@@ -152,7 +154,7 @@ def epoch_begin(connection: "psycopg.Connection[Any]", matching_partition: int) 
     return Leadership(matching_partition, *row)
 
 
-def leadership_assert(cursor: "psycopg.Cursor[Any]", leadership: Leadership, last_seq: int) -> None:
+def leadership_assert(cursor: Any, leadership: Leadership, last_seq: int) -> None:
     """Advance the sequence under our epoch in this transaction; raises ``Fenced`` when it leads no more."""
     cursor.execute(FENCE_SQL, (last_seq, leadership.matching_partition, leadership.epoch, leadership.seq))
     _one_row(cursor, leadership)
@@ -167,11 +169,9 @@ def leadership_hash(cursor: "psycopg.Cursor[Any]", leadership: Leadership, state
     leadership.hash_seq, leadership.state_hash = seq, text
 
 
-def _one_row(cursor: "psycopg.Cursor[Any]", leadership: Leadership) -> None:
-    if cursor.rowcount != 1:
-        raise Fenced(
-            f"partition {leadership.matching_partition}: epoch {leadership.epoch} does not lead any more"
-        )
+def _one_row(cursor: Any, leadership: Leadership) -> None:
+    partition, epoch = leadership.matching_partition, leadership.epoch
+    rows_expect(cursor, 1, Fenced(f"partition {partition}: epoch {epoch} does not lead any more"))
 
 
 def leader_is_at_work(connection: "psycopg.Connection[Any]", backend_pid: int) -> bool:

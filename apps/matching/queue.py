@@ -43,7 +43,7 @@ WHERE c.command_id = k.command_id AND c.command_id = ANY(%s::bigint[])
 """
 
 
-def kept_requeue(cursor: "psycopg.Cursor[Any]", command_ids: Collection[int]) -> None:
+def kept_requeue(cursor: Any, command_ids: Collection[int]) -> None:
     """Send commands whose order is still to come to the end of the queue, in their order.
 
     At its head, a batch of them would be taken for ever, and what they wait for never.

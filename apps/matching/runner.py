@@ -19,6 +19,7 @@ from apps.matching.standby import Promotion, Standby
 from apps.primitives.clock import unix_ns
 from apps.primitives.failpoints import failpoint, failpoint_is_armed
 from apps.primitives.literals import array_text
+from apps.primitives.pipelining import PipelinedCursor
 
 logger = logging.getLogger(__name__)
 
@@ -161,9 +162,9 @@ def batch_commit(
 ) -> Booked:
     """Make one batch durable in one SERIALIZABLE transaction: gate, fence, journal, books, queue."""
     assert connection.autocommit
-    with connection.cursor() as cursor:
-        cursor.execute(BEGIN_SQL)
-        try:
+    try:
+        with PipelinedCursor(connection) as cursor:
+            cursor.execute(BEGIN_SQL)
             cursor.execute(GATE_BOOKING_SQL)
             leadership_assert(cursor, leadership, batch.last_seq)
             journal_append(cursor, batch)
@@ -175,21 +176,21 @@ def batch_commit(
             kept_requeue(cursor, booked.kept_command_ids)
             if batch.is_quarantined:
                 quarantine_append(cursor, batch.matching_partition, batch.last_seq, batch.commands[0])
-            failpoint("runner.before_commit")
-            heartbeat.tick()
-            _commit(cursor)
-        except _RETRYABLE:
-            cursor.execute(ROLLBACK_SQL)
-            raise
+        failpoint("runner.before_commit")
+        heartbeat.tick()
+        _commit(connection)
+    except _RETRYABLE:
+        connection.execute(ROLLBACK_SQL)
+        raise
     return booked
 
 
-def _commit(cursor: "psycopg.Cursor[Any]") -> None:
+def _commit(connection: "psycopg.Connection[Any]") -> None:
     if not failpoint_is_armed("runner.commit_sent"):
-        cursor.execute(COMMIT_SQL)
+        connection.execute(COMMIT_SQL)
         return
     # The moment in which nobody knows the outcome lies within the call above: here it is taken apart.
-    session = cursor.connection.pgconn
+    session = connection.pgconn
     session.send_query(COMMIT_SQL.encode())
     session.flush()
     failpoint("runner.commit_sent")

@@ -50,7 +50,7 @@ class OrderState:
     trigger_price: Decimal | None = None
     reserved: int = 0
     is_new_row: bool = field(default=False, kw_only=True)
-    _fixed_json: str = field(default="", init=False, repr=False)
+    _facts_template: str = field(default="", init=False, repr=False)
 
     @property
     def is_live(self) -> bool:
@@ -108,28 +108,39 @@ class OrderState:
         self.reason = reason
 
     def facts_json(self) -> str:
-        """Return the order as events tell it, in JSON: ids as text, since they exceed 2^53."""
-        if not self._fixed_json:
-            self._fixed_json = self._fixed_facts_json()
-        average = self.average_price
-        return (
-            f'{{{self._fixed_json},"stop_price":{number_json(self.stop_price)},'
-            f'"high_water_mark":{number_json(self.high_water_mark)},"triggered_at":{_instant(self.triggered_at)},'
-            f'"quantity":{self.quantity},"filled_quantity":{self.filled_quantity},'
-            f'"average_price":{number_json(average)},"status":"{self.status.value}","reason":{_word(self.reason)},'
-            f'"replaced_by":{_word(self.replaced_by)},"expires_at":{_instant(self.expires_at)}}}'
+        """Return the order as events tell it, in JSON: ids as text, since they exceed 2^53.
+
+        Its keys are in the order in which jsonb keeps them, so that the server finds nothing to sort.
+        """
+        if not self._facts_template:
+            self._facts_template = self._facts_template_make()
+        return self._facts_template % (
+            _word(self.reason),
+            self.status.value,
+            self.quantity,
+            _instant(self.expires_at),
+            number_json(self.stop_price),
+            _word(self.replaced_by),
+            _instant(self.triggered_at),
+            number_json(self.average_price),
+            self.filled_quantity,
+            number_json(self.high_water_mark),
         )
 
-    def _fixed_facts_json(self) -> str:
-        """Return what no batch changes of an order; an order is told of several times in one."""
+    def _facts_template_make(self) -> str:
+        """Return the facts but for what a batch changes: an order is told of several times in one."""
+        symbol, client_order_id = (
+            json_text(text).replace("%", "%%") for text in (self.symbol, self.client_order_id)
+        )
         return (
-            f'"order_id":"{self.order_id}","client_order_id":{json_text(self.client_order_id)},'
-            f'"account_id":{self.account_id},"symbol":{json_text(self.symbol)},"side":"{self.side}",'
-            f'"order_type":"{self.order_type}","time_in_force":"{self.time_in_force}",'
-            f'"price":{number_json(self.price)},"trail_amount":{number_json(self.trail_amount)},'
-            f'"trail_percent":{number_json(self.trail_percent)},"order_class":"{self.order_class}",'
-            f'"group_id":{_word(self.group_id)},"leg":{_word(self.leg)},"replaces":{_word(self.replaces)},'
-            f'"created_at":"{iso(self.created_at)}"'
+            f'{{"leg":{_word(self.leg)},"side":"{self.side}","price":{number_json(self.price)},"reason":%s,'
+            f'"status":"%s","symbol":{symbol},"group_id":{_word(self.group_id)},"order_id":"{self.order_id}",'
+            f'"quantity":%s,"replaces":{_word(self.replaces)},"account_id":{self.account_id},'
+            f'"created_at":"{iso(self.created_at)}","expires_at":%s,"order_type":"{self.order_type}",'
+            f'"stop_price":%s,"order_class":"{self.order_class}","replaced_by":%s,'
+            f'"trail_amount":{number_json(self.trail_amount)},"triggered_at":%s,"average_price":%s,'
+            f'"time_in_force":"{self.time_in_force}","trail_percent":{number_json(self.trail_percent)},'
+            f'"client_order_id":{client_order_id},"filled_quantity":%s,"high_water_mark":%s}}'
         )
 
 

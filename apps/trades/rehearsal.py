@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 
-from apps.events.services import EVENTS_SQL
+from apps.events.services import SYSTEM_EVENTS_SQL
 from apps.instruments.services import LAST_PRICES_SQL
 from apps.ledger.services import BALANCES_READ_SQL, BALANCES_WRITE_SQL, LINES_SQL
 from apps.matching.heartbeat import STANDBYS_SQL
@@ -30,8 +30,8 @@ from apps.trades.services.books import IDS_SQL, TRADES_SQL
 STATEMENTS = (
     *(STANDBYS_SQL, SYMBOLS_SQL, TIME_SQL, TAKE_SQL, FENCE_SQL, JOURNAL_SQL),
     *(ORDERS_ACCEPT_SQL, HOLDS_ACCEPT_SQL, ORDERS_READ_SQL, BALANCES_READ_SQL, POSITIONS_READ_SQL, IDS_SQL),
-    *(EVENTS_SQL, MEMBERS_SQL, TRADES_SQL, ORDERS_UPDATE_SQL, HOLDS_UPDATE_SQL, HOLDS_DELETE_SQL, LINES_SQL),
-    *(BALANCES_WRITE_SQL, POSITIONS_WRITE_SQL, LAST_PRICES_SQL, TAKEN_SQL),
+    *(SYSTEM_EVENTS_SQL, MEMBERS_SQL, TRADES_SQL, LINES_SQL, ORDERS_UPDATE_SQL, HOLDS_UPDATE_SQL),
+    *(HOLDS_DELETE_SQL, BALANCES_WRITE_SQL, POSITIONS_WRITE_SQL, LAST_PRICES_SQL, TAKEN_SQL),
 )
 """What a new leader and its first batch ask, in their order."""
 

@@ -1,9 +1,11 @@
 """Facts that are written while more are told: all of them in the order told, or none."""
 
+from dataclasses import replace
+
 import psycopg
 import pytest
 
-from apps.events.facts import EventRow
+from apps.events.facts import SYSTEM, EventRow, Origin
 from apps.events.models import Event
 from apps.events.services import EventStream, event_append
 from apps.events.types import EventType
@@ -47,3 +49,22 @@ def test_a_failure_while_it_streams_leaves_nothing_and_a_session_that_goes_on() 
         connection.rollback()
         event_append(cursor, [fact(7)])
     assert written() == [7]
+
+
+def test_what_the_system_does_bears_its_origin_whichever_way_it_is_written() -> None:
+    """A COPY leaves the system's metadata to the column; what somebody else did says so itself."""
+    someone = Origin(ip_address="10.0.0.1", user_agent="shell \t 1", session_id="a\\b", actor_id=5).metadata()
+    by_someone = replace(fact(0), metadata=someone)
+    with psycopg.connect(matching_url()) as connection, connection.cursor() as cursor:
+        for rows in ([fact(1)], [fact(2)] * 9, [*[fact(3)] * 9, by_someone], [by_someone]):
+            event_append(cursor, rows)
+    found = list(Event.objects.order_by("id").values_list("metadata", flat=True))
+    assert found == [*[SYSTEM.metadata()] * 19, someone, someone]
+
+
+def test_what_somebody_else_did_is_not_streamed_as_the_systems() -> None:
+    with psycopg.connect(matching_url()) as connection, connection.cursor() as cursor:
+        stream = EventStream()
+        with pytest.raises(AssertionError, match="somebody else"), stream.streaming(cursor):
+            for _ in range(200):
+                stream.append(replace(fact(0), metadata=Origin().metadata()))

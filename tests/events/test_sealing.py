@@ -35,6 +35,7 @@ from tests.support.chain import (
     session_open,
 )
 from tests.support.databases import tampered
+from tests.support.horizon import seen_wait
 
 AT = datetime(2026, 1, 8, 10, tzinfo=UTC)
 
@@ -56,8 +57,10 @@ def test_each_event_is_sealed_once_in_commit_order() -> None:
         slow.execute("SELECT pg_current_xact_id()")
         events_write(4)
         events_append(slow, 3)
+    seen_wait()
     events_seal()
     events_write(5)
+    seen_wait()
     events_seal(batch_events_max=2)
     assert all_are_sealed_once()
     assert [event.id for event in events_list()] != sorted(event.id for event in events_list())
@@ -136,6 +139,7 @@ def test_of_two_who_seal_at_once_one_ends_and_nothing_is_sealed_twice() -> None:
 def test_who_begins_to_seal_while_another_does_seals_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """The other seals between our look at what is sealed and our first block."""
     events_write(7)
+    seen_wait()
     one, other = chain_relay(), chain_relay()
     look = ChainSink._unsealed
 

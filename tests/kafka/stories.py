@@ -17,6 +17,7 @@ from apps.events.services import event_append
 from apps.events.topics import event_topics
 from apps.events.types import EventType
 from tests.support.chain import events_list
+from tests.support.horizon import seen_wait
 from tests.support.kafka import Message
 
 TYPES = (EventType.ORDER_PLACED, EventType.TRADE_EXECUTED, EventType.BALANCE_CHANGED, EventType.ORDER_FILLED)
@@ -37,18 +38,6 @@ def events_write(count: int, users: int = 40, note: str = "") -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         event_append(cursor, rows)
     seen_wait()
-
-
-def seen_wait() -> None:
-    """Wait for all that is committed: an open transaction anywhere on the server hides it from the relay."""
-    hidden = "SELECT count(*) FROM events WHERE xact_id >= pg_snapshot_xmin(pg_current_snapshot())"
-    deadline = time.monotonic() + 60
-    with connection.cursor() as cursor:
-        cursor.execute(hidden)
-        while cursor.fetchone()[0]:
-            assert time.monotonic() < deadline, "events stay hidden from the relay"
-            time.sleep(0.01)
-            cursor.execute(hidden)
 
 
 def relay_make(sink: KafkaSink | None = None) -> Relay:

@@ -49,7 +49,7 @@ class Booking:
         self.prices: dict[int, tuple[int, int]] = {}
 
     def book(self) -> Booked:
-        self.cursor.act("read the books", self._read)
+        self._act("read the books", self._read)
         for seq, n, kind, order_id, contra_id, price, quantity, leaves, contra_leaves, reason in self.execs:
             match kind:
                 case ExecType.NEW | ExecType.TRIGGERED:
@@ -68,9 +68,14 @@ class Booking:
                     self._replace(seq, n, order_id, contra_id, leaves)
                 case ExecType.REJECTED:
                     self._reject(seq, reason)
-        self.cursor.act("write the books", self._write)
+        self._act("write the books", self._write)
         event_append(self.cursor, self.events)
         return Booked(trades=[], kept_command_ids=frozenset(self.kept))
+
+    def _act(self, what: str, act: Callable[[Transaction], None]) -> None:
+        """Do what is no SQL after all that has been sent before it."""
+        self.cursor.settle()
+        self.cursor.connection.cursor().act(what, act)
 
     def _read(self, transaction: Transaction) -> None:
         orders, accounts = (transaction.server.tables[name] for name in ("sim_orders", "sim_accounts"))

@@ -345,6 +345,11 @@ class Connection:
     def cursor(self, *_: Any, **__: Any) -> Cursor:
         return Cursor(self)
 
+    @contextmanager
+    def pipeline(self) -> Iterator[None]:
+        """Answer each statement before the next is sent, as the slowest of servers would."""
+        yield
+
     def execute(self, text: str, parameters: Any = None, **_: Any) -> Cursor:
         return self.cursor().execute(text, parameters)
 

@@ -8,6 +8,7 @@ from typing import Any
 from apps.orders.executions import OrderState
 from apps.primitives.fix import OrdStatus
 from apps.primitives.literals import array_text
+from apps.primitives.pipelining import rows_expect
 
 _COLUMNS = """
        o.order_id, o.user_id, o.account_id, o.client_order_id, o.symbol, o.side, o.order_type,
@@ -121,7 +122,7 @@ def orders_accept(cursor: Any, priorities: Mapping[int, int], now: datetime) -> 
     if found:
         places = array_text([priorities[order_id] for order_id in found])
         cursor.execute(HOLDS_ACCEPT_SQL, {"ids": array_text(found), "priorities": places})
-        assert cursor.rowcount == len(found), "an order that was accepted has no hold"
+        rows_expect(cursor, len(found), AssertionError("an order that was accepted has no hold"))
     return found
 
 
@@ -173,7 +174,7 @@ def orders_write(cursor: Any, states: Sequence[OrderState], partition: int, now:
             "expiries": array_text([s.expires_at for s in changed]),
         },
     )
-    assert cursor.rowcount == len(changed), "an order that was read is gone"
+    rows_expect(cursor, len(changed), AssertionError("an order that was read is gone"))
 
 
 def _orders_insert(cursor: Any, states: Sequence[OrderState], partition: int, now: datetime) -> None:
@@ -238,6 +239,6 @@ def holds_write(cursor: Any, states: Sequence[OrderState], released_ids: Sequenc
         ]
         columns = [array_text(column) for column in zip(*rows, strict=True)]
         cursor.execute(HOLDS_UPDATE_SQL, [*columns, columns[0]])
-        assert cursor.rowcount == len(live), "a live order has no hold"
+        rows_expect(cursor, len(live), AssertionError("a live order has no hold"))
     if ended or released_ids:
         cursor.execute(HOLDS_DELETE_SQL, (array_text([*ended, *released_ids]),))

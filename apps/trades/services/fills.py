@@ -97,10 +97,10 @@ def _trade_tell(
 ) -> None:
     symbol, settl_date = json_text(parties[0].symbol), books.settl_date.isoformat()
     for order in parties:
+        # In the order in which jsonb keeps keys.
         data = (
-            f'{{"trade_id":"{trade_id}","order_id":"{order.order_id}","symbol":{symbol},'
-            f'"side":"{order.side}","aggressor_side":"{aggressor_side}","price":{price:f},'
-            f'"quantity":{quantity},"trade_value":{value:f},"executed_at":"{books.at}",'
-            f'"settl_date":"{settl_date}"}}'
+            f'{{"side":"{order.side}","price":{price:f},"symbol":{symbol},"order_id":"{order.order_id}",'
+            f'"quantity":{quantity},"trade_id":"{trade_id}","settl_date":"{settl_date}",'
+            f'"executed_at":"{books.at}","trade_value":{value:f},"aggressor_side":"{aggressor_side}"}}'
         )
         books.events.append(EventRow(EventType.TRADE_EXECUTED, order.user_id, data, order.account_id))

@@ -1,0 +1,78 @@
+"""Statements that the server works at while the client works out what comes next."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import Any
+
+
+class PipelinedCursor:
+    """A cursor for one transaction that waits for the server only where something depends on an answer.
+
+    Statements are sent one behind the other in libpq's pipeline mode; a COPY, which that mode does not know,
+    ends the pipeline and is itself waited for when the next statement comes, which has been made meanwhile.
+    What a statement returns is waited for when it is fetched, until the next one is sent. What the server has
+    against one is raised by a later call, by ``settle`` at the latest, and nothing after it has an effect.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self._sent: Any = None
+        self._expected: list[tuple[Any, int, Exception]] = []
+        self._under_way = ExitStack()
+        self._is_pipeline = False
+
+    def __enter__(self) -> "PipelinedCursor":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.settle()
+        else:
+            self._under_way.__exit__(kind, error, trace)
+
+    def execute(self, sql: str, parameters: Any = None) -> None:
+        """Send a statement and return at once."""
+        if not self._is_pipeline:
+            self.settle()
+            self._under_way.enter_context(self.connection.pipeline())
+            self._is_pipeline = True
+        self._sent = self.connection.cursor()
+        self._sent.execute(sql, parameters)
+
+    def fetchall(self) -> list[Any]:
+        """Wait for what the last statement returns."""
+        return list(self._sent.fetchall())
+
+    def fetchone(self) -> Any:
+        """Wait for the next row that the last statement returns."""
+        return self._sent.fetchone()
+
+    def expect(self, rows: int, error: Exception) -> None:
+        """Have ``error`` raised when this is settled unless the last statement touched so many rows."""
+        self._expected.append((self._sent, rows, error))
+
+    @contextmanager
+    def copy(self, sql: str) -> Iterator[Any]:
+        """Begin a COPY, and end it without waiting until the server has read all of it."""
+        self.settle()
+        yield self._under_way.enter_context(self.connection.cursor().copy(sql))
+
+    def settle(self) -> None:
+        """Wait for everything sent; raises what the server or an expectation has against it."""
+        self._is_pipeline = False
+        self._under_way.close()
+        expected, self._expected = self._expected, []
+        for sent, rows, error in expected:
+            if sent.rowcount != rows:
+                raise error
+
+
+def rows_expect(cursor: Any, rows: int, error: Exception) -> None:
+    """Raise ``error`` unless the last statement touched so many rows; of a pipeline, when it is settled."""
+    if isinstance(cursor, PipelinedCursor):
+        cursor.expect(rows, error)
+    elif cursor.rowcount != rows:
+        raise error
