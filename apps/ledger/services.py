@@ -53,13 +53,15 @@ def entries_post(cursor: Any, lines: Sequence[Line]) -> None:
         raise Unbalanced(f"journal entries that do not sum to zero: {wrong}")
     if not lines:
         return
-    copy_write(cursor, LINES_SQL, [_line_text(line) for line in lines])
+    # All lines of a batch are of one instant.
+    instants = {instant: str(instant) for instant in {line.created_at for line in lines}}
+    copy_write(cursor, LINES_SQL, [_line_text(line, instants[line.created_at]) for line in lines])
 
 
-def _line_text(line: Line) -> str:
-    entry_id, account_id, user_id, kind, amount, after, reference, description, created_at = line
+def _line_text(line: Line, at: str) -> str:
+    entry_id, account_id, user_id, kind, amount, after, reference, description, _ = line
     figures = f"{amount}\t{copy_field(after)}\t{copy_field(reference)}"
-    return f"{entry_id}\t{account_id}\t{user_id}\t{kind}\t{figures}\t{copy_text(description)}\t{created_at}\n"
+    return f"{entry_id}\t{account_id}\t{user_id}\t{kind}\t{figures}\t{copy_text(description)}\t{at}\n"
 
 
 @dataclass(slots=True)

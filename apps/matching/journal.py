@@ -39,11 +39,11 @@ def books_settings(cursor: Any, matching_partition: int) -> list[bytes]:
 def journal_append(cursor: Any, batch: Batch) -> None:
     """Write the batch's commands inside its booking transaction; the key makes a second leader an error."""
     digits = 2 * batch.records.dtype.itemsize
-    raw = batch.records.tobytes().hex()
+    raw, at_text = batch.records.tobytes().hex(), str(batch.transact_time)
     lines = [
         f"{batch.matching_partition}\t{seq}\t{batch.epoch}\t{c.command_id}\t"
         f"{QUARANTINE if batch.is_quarantined else c.kind}\t{copy_text(c.symbol)}\t"
-        f"{c.order_id or c.orig_order_id}\t\\\\x{raw[at : at + digits]}\t{batch.transact_time}\n"
+        f"{c.order_id or c.orig_order_id}\t\\\\x{raw[at : at + digits]}\t{at_text}\n"
         for seq, at, c in zip(
             range(batch.first_seq, batch.last_seq + 1),
             range(0, len(raw), digits),

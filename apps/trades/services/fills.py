@@ -68,7 +68,7 @@ def _trade_record(
     books.trades.append(
         f"{trade_id}\t{buy.order_id}\t{sell.order_id}\t{buy.user_id}\t{sell.user_id}\t"
         f"{buy.account_id}\t{sell.account_id}\t{copy_text(symbol)}\t{price}\t{quantity}\t{value}\t"
-        f"{aggressor_side}\t{batch.transact_time}\t{books.trade_date}\t{books.settl_date}\t"
+        f"{aggressor_side}\t{books.at}\t{books.trade_date}\t{books.settl_date}\t"
         f"{batch.matching_partition}\t{event.seq}\t{event.n}\n"
     )
     books.prices.setdefault(symbol, []).append(price)
