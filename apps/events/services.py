@@ -5,51 +5,37 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from apps.events.facts import SYSTEM_METADATA, EventRow, json_text
-from apps.primitives.literals import copy_field, copy_json, copy_write
+from apps.primitives.appending import AppendTable, rows_append
 
-_FACT_COLUMNS = "topic, event_type, user_id, account_id, account_seq, data"
+_FACT_COLUMNS = {
+    "topic": "text",
+    "event_type": "text",
+    "user_id": "bigint",
+    "account_id": "bigint",
+    "account_seq": "bigint",
+    "data": "jsonb",
+}
 
-EVENT_COLUMNS = f"{_FACT_COLUMNS}, metadata"
+EVENT_COLUMNS = ", ".join([*_FACT_COLUMNS, "metadata"])
 """What the application says of an event; id, time and transaction are the server's own."""
 
-SYSTEM_EVENTS_SQL = f"COPY events ({_FACT_COLUMNS}) FROM STDIN"
+SYSTEM_EVENTS = AppendTable("events", _FACT_COLUMNS)
 """The system's metadata are the column's own, ready made: a booking has thousands of facts to be read."""
 
-_EVENTS_SQL = f"COPY events ({EVENT_COLUMNS}) FROM STDIN"
-_COPY_ROWS_MIN = 4
-"""Below this many rows one INSERT is cheaper than a COPY, and it can be pipelined."""
+_EVENTS = AppendTable("events", _FACT_COLUMNS | {"metadata": "jsonb"})
 
 _STREAM_ROWS = 200
 """So many rows are worth a piece of a COPY: some tens of kilobytes."""
 
 
-def _data_text(row: EventRow) -> str:
-    return row.data if isinstance(row.data, str) else json_text(row.data)
+def _fact(row: EventRow) -> tuple[Any, ...]:
+    kind, data = row.event_type, row.data
+    text = data if isinstance(data, str) else json_text(data)
+    return (kind.topic, kind, row.user_id, row.account_id, row.account_seq, text)
 
 
-def _values(row: EventRow) -> tuple[Any, ...]:
-    return (
-        row.event_type.topic.value,
-        row.event_type,
-        row.user_id,
-        row.account_id,
-        row.account_seq,
-        _data_text(row),
-        json_text(row.metadata),
-    )
-
-
-def _line(row: EventRow) -> str:
-    account_id, account_seq = copy_field(row.account_id), copy_field(row.account_seq)
-    facts = f"{row.event_type.head}\t{row.user_id}\t{account_id}\t{account_seq}"
-    return f"{facts}\t{copy_json(_data_text(row))}"
-
-
-def _lines(rows: Sequence[EventRow]) -> tuple[str, list[str]]:
-    """Return the COPY statement for some facts, and its lines."""
-    if all([row.metadata is SYSTEM_METADATA for row in rows]):
-        return SYSTEM_EVENTS_SQL, [f"{_line(row)}\n" for row in rows]
-    return _EVENTS_SQL, [f"{_line(row)}\t{copy_json(json_text(row.metadata))}\n" for row in rows]
+def _is_systems(rows: Sequence[EventRow]) -> bool:
+    return all([row.metadata is SYSTEM_METADATA for row in rows])
 
 
 class EventStream:
@@ -69,9 +55,8 @@ class EventStream:
 
     def _send(self, copy_begin: Callable[[], Any]) -> None:
         self._copy = self._copy or copy_begin()
-        statement, lines = _lines(self.rows)
-        assert statement is SYSTEM_EVENTS_SQL, "what somebody else did is told by event_append"
-        self._copy.write("".join(lines))
+        assert _is_systems(self.rows), "what somebody else did is told by event_append"
+        self._copy.write(SYSTEM_EVENTS.lines([_fact(row) for row in self.rows]))
         self.rows.clear()
 
     @contextmanager
@@ -81,7 +66,7 @@ class EventStream:
         Too few rows for a COPY are kept for ``event_append``.
         """
         with ExitStack() as ending:
-            self._copy_begin = lambda: ending.enter_context(cursor.copy(SYSTEM_EVENTS_SQL))
+            self._copy_begin = lambda: ending.enter_context(cursor.copy(SYSTEM_EVENTS.copy_sql))
             yield
             if self._copy is not None:
                 self._send(self._copy_begin)
@@ -93,12 +78,9 @@ def event_append(cursor: Any, rows: Sequence[EventRow]) -> None:
 
     ``cursor`` is a psycopg cursor or Django's. Nothing is published here: the relay reads what commits.
     """
-    if not rows:
-        return
-    if len(rows) < _COPY_ROWS_MIN:
-        placeholders = ", ".join(["(%s, %s, %s, %s, %s, %s::jsonb, %s::jsonb)"] * len(rows))
-        parameters = [value for row in rows for value in _values(row)]
-        cursor.execute(f"INSERT INTO events ({EVENT_COLUMNS}) VALUES {placeholders}", parameters)
-        return
-    statement, lines = _lines(rows)
-    copy_write(cursor, statement, lines)
+    facts = [_fact(row) for row in rows]
+    if _is_systems(rows):
+        rows_append(cursor, SYSTEM_EVENTS, facts)
+    else:
+        whole = [(*fact, json_text(row.metadata)) for fact, row in zip(facts, rows, strict=True)]
+        rows_append(cursor, _EVENTS, whole)

@@ -17,14 +17,11 @@ class EventType(StrEnum):
     """One kind of fact. ``docs/events/`` has a schema of each, and says when it is written."""
 
     topic: Topic
-    head: str
-    """Topic and type, as the columns of a COPY begin."""
 
     def __new__(cls, name: str, topic: Topic) -> "EventType":
         member = str.__new__(cls, name)
         member._value_ = name
         member.topic = topic
-        member.head = f"{topic}\t{name}"
         return member
 
     ORDER_PLACED = "ORDER_PLACED", Topic.ORDERS

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from apps.events.facts import SYSTEM_METADATA, EventRow
 from apps.events.types import EventType
-from apps.primitives.literals import array_text, copy_field, copy_text, copy_write
+from apps.primitives.appending import AppendTable, rows_append
+from apps.primitives.literals import array_text
 from apps.primitives.pipelining import rows_expect
 
 ZERO = Decimal("0.00")
@@ -28,11 +29,20 @@ class Line(NamedTuple):
     created_at: datetime
 
 
-LINES_SQL = """
-COPY transactions (entry_id, account_id, user_id, transaction_type, amount, balance_after, reference_id,
-                   description, created_at)
-FROM STDIN
-"""
+LINES = AppendTable(
+    "transactions",
+    {
+        "entry_id": "bigint",
+        "account_id": "bigint",
+        "user_id": "bigint",
+        "transaction_type": "text",
+        "amount": "numeric",
+        "balance_after": "numeric",
+        "reference_id": "bigint",
+        "description": "text",
+        "created_at": "timestamptz",
+    },
+)
 
 
 class Unbalanced(RuntimeError):
@@ -51,17 +61,7 @@ def entries_post(cursor: Any, lines: Sequence[Line]) -> None:
     wrong = {entry: total for entry, total in sums.items() if total}
     if wrong:
         raise Unbalanced(f"journal entries that do not sum to zero: {wrong}")
-    if not lines:
-        return
-    # All lines of a batch are of one instant.
-    instants = {instant: str(instant) for instant in {line.created_at for line in lines}}
-    copy_write(cursor, LINES_SQL, [_line_text(line, instants[line.created_at]) for line in lines])
-
-
-def _line_text(line: Line, at: str) -> str:
-    entry_id, account_id, user_id, kind, amount, after, reference, description, _ = line
-    figures = f"{amount}\t{copy_field(after)}\t{copy_field(reference)}"
-    return f"{entry_id}\t{account_id}\t{user_id}\t{kind}\t{figures}\t{copy_text(description)}\t{at}\n"
+    rows_append(cursor, LINES, lines)
 
 
 @dataclass(slots=True)

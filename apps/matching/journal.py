@@ -3,15 +3,26 @@
 from typing import Any
 
 from apps.matching.messages import SETTING_KINDS, Batch
-from apps.primitives.literals import copy_text, copy_write
+from apps.primitives.appending import AppendTable, rows_append
+from apps.primitives.clock import iso
 
 QUARANTINE = "QUARANTINE"
 """The kind under which a command is kept that the engine refused untried: it set nothing in any book."""
 
-JOURNAL_SQL = """
-COPY matching_journal (matching_partition, seq, epoch, command_id, kind, symbol, order_id, record,
-                       recorded_at) FROM STDIN
-"""
+JOURNAL = AppendTable(
+    "matching_journal",
+    {
+        "matching_partition": "smallint",
+        "seq": "bigint",
+        "epoch": "bigint",
+        "command_id": "bigint",
+        "kind": "text",
+        "symbol": "text",
+        "order_id": "bigint",
+        "record": "bytea",
+        "recorded_at": "timestamptz",
+    },
+)
 
 # One look at the index for each book and kind, however many commands there have been.
 _SETTINGS_SQL = """
@@ -39,16 +50,24 @@ def books_settings(cursor: Any, matching_partition: int) -> list[bytes]:
 def journal_append(cursor: Any, batch: Batch) -> None:
     """Write the batch's commands inside its booking transaction; the key makes a second leader an error."""
     digits = 2 * batch.records.dtype.itemsize
-    raw, at_text = batch.records.tobytes().hex(), str(batch.transact_time)
-    lines = [
-        f"{batch.matching_partition}\t{seq}\t{batch.epoch}\t{c.command_id}\t"
-        f"{QUARANTINE if batch.is_quarantined else c.kind}\t{copy_text(c.symbol)}\t"
-        f"{c.order_id or c.orig_order_id}\t\\\\x{raw[at : at + digits]}\t{at_text}\n"
-        for seq, at, c in zip(
+    raw, at = batch.records.tobytes().hex(), iso(batch.transact_time)
+    rows = [
+        (
+            batch.matching_partition,
+            seq,
+            batch.epoch,
+            command.command_id,
+            QUARANTINE if batch.is_quarantined else command.kind,
+            command.symbol,
+            command.order_id or command.orig_order_id,
+            "\\x" + raw[start : start + digits],
+            at,
+        )
+        for seq, start, command in zip(
             range(batch.first_seq, batch.last_seq + 1),
             range(0, len(raw), digits),
             batch.commands,
             strict=True,
         )
     ]
-    copy_write(cursor, JOURNAL_SQL, lines)
+    rows_append(cursor, JOURNAL, rows)

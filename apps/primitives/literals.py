@@ -1,7 +1,6 @@
-"""The text in which PostgreSQL reads many values at once: array literals, and the lines of a COPY."""
+"""The text in which PostgreSQL reads many values at once: array literals, and the fields of a COPY."""
 
 from collections.abc import Iterable
-from typing import Any
 
 
 def _element(value: object) -> str:
@@ -24,19 +23,3 @@ def copy_text(text: str) -> str:
     """Return free text as one field of a COPY line."""
     escaped = text.replace("\\", "\\\\").replace("\t", "\\t")
     return escaped.replace("\n", "\\n").replace("\r", "\\r")
-
-
-def copy_json(text: str) -> str:
-    """Return JSON, which has no control characters of its own, as one field of a COPY line."""
-    return text.replace("\\", "\\\\")
-
-
-def copy_field(value: object) -> str:
-    """Return a number, an instant, a plain word or None as one field of a COPY line."""
-    return "\\N" if value is None else str(value)
-
-
-def copy_write(cursor: Any, sql: str, lines: Iterable[str]) -> None:
-    """Send finished lines, each with its newline, to a COPY statement in one piece."""
-    with cursor.copy(sql) as copy:
-        copy.write("".join(lines))

@@ -13,6 +13,7 @@ class PipelinedCursor:
     ends the pipeline and is itself waited for when the next statement comes, which has been made meanwhile.
     What a statement returns is waited for when it is fetched, until the next one is sent. What the server has
     against one is raised by a later call, by ``settle`` at the latest, and nothing after it has an effect.
+    Of several things that went wrong the first is raised, as if each had been waited for.
     """
 
     def __init__(self, connection: Any) -> None:
@@ -30,8 +31,10 @@ class PipelinedCursor:
     ) -> None:
         if error is None:
             self.settle()
-        else:
-            self._under_way.__exit__(kind, error, trace)
+            return
+        self._under_way.__exit__(kind, error, trace)
+        if isinstance(error, Exception):
+            self._expected_check(error)
 
     def execute(self, sql: str, parameters: Any = None) -> None:
         """Send a statement and return at once."""
@@ -63,11 +66,19 @@ class PipelinedCursor:
     def settle(self) -> None:
         """Wait for everything sent; raises what the server or an expectation has against it."""
         self._is_pipeline = False
-        self._under_way.close()
+        try:
+            self._under_way.close()
+        except Exception as error:
+            self._expected_check(error)
+            raise
+        self._expected_check()
+
+    def _expected_check(self, later: Exception | None = None) -> None:
         expected, self._expected = self._expected, []
         for sent, rows, error in expected:
-            if sent.rowcount != rows:
-                raise error
+            is_answered = sent.rowcount >= 0
+            if sent.rowcount != rows and (is_answered or later is None):
+                raise error from later
 
 
 def rows_expect(cursor: Any, rows: int, error: Exception) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 
 import psycopg
 
-from apps.events.services import SYSTEM_EVENTS_SQL
+from apps.events.services import SYSTEM_EVENTS
 from apps.instruments.services import LAST_PRICES_SQL
-from apps.ledger.services import BALANCES_READ_SQL, BALANCES_WRITE_SQL, LINES_SQL
+from apps.ledger.services import BALANCES_READ_SQL, BALANCES_WRITE_SQL, LINES
 from apps.matching.heartbeat import STANDBYS_SQL
-from apps.matching.journal import JOURNAL_SQL
+from apps.matching.journal import JOURNAL
 from apps.matching.leader import FENCE_SQL, takeover_rehearse
 from apps.matching.queue import PLANS_SQL, TAKE_SQL
 from apps.matching.runner import TAKEN_SQL
@@ -24,14 +24,14 @@ from apps.orders.services.batches import (
     ORDERS_UPDATE_SQL,
 )
 from apps.positions.services import POSITIONS_READ_SQL, POSITIONS_WRITE_SQL
-from apps.primitives.literals import copy_write
-from apps.trades.services.books import IDS_SQL, TRADES_SQL
+from apps.trades.services.books import IDS_SQL, TRADES
 
 STATEMENTS = (
-    *(STANDBYS_SQL, SYMBOLS_SQL, TIME_SQL, TAKE_SQL, FENCE_SQL, JOURNAL_SQL),
+    *(STANDBYS_SQL, SYMBOLS_SQL, TIME_SQL, TAKE_SQL, FENCE_SQL),
     *(ORDERS_ACCEPT_SQL, HOLDS_ACCEPT_SQL, ORDERS_READ_SQL, BALANCES_READ_SQL, POSITIONS_READ_SQL, IDS_SQL),
-    *(SYSTEM_EVENTS_SQL, MEMBERS_SQL, TRADES_SQL, LINES_SQL, ORDERS_UPDATE_SQL, HOLDS_UPDATE_SQL),
+    *(MEMBERS_SQL, ORDERS_UPDATE_SQL, HOLDS_UPDATE_SQL),
     *(HOLDS_DELETE_SQL, BALANCES_WRITE_SQL, POSITIONS_WRITE_SQL, LAST_PRICES_SQL, TAKEN_SQL),
+    *(sql for table in (JOURNAL, TRADES, LINES, SYSTEM_EVENTS) for sql in (table.insert_sql, table.copy_sql)),
 )
 """What a new leader and its first batch ask, in their order."""
 
@@ -47,7 +47,8 @@ def runner_rehearse(connection: "psycopg.Connection[Any]") -> None:
         cursor.execute(PLANS_SQL.replace("SET ", "SET LOCAL "))
         for sql in STATEMENTS:
             if sql.lstrip().startswith("COPY"):
-                copy_write(cursor, sql, [])
+                with cursor.copy(sql):
+                    pass
             else:
                 cursor.execute(sql, _nothing(sql), prepare=True)
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from django.db import connection
 
-from apps.primitives.literals import array_text, copy_field, copy_text, copy_write
+from apps.primitives.literals import array_text
 
 AWKWARD = [
     "",
@@ -36,13 +36,3 @@ def test_numbers_instants_and_truths_come_back_from_an_array(database: None) -> 
             [array_text(prices), array_text([2**63 - 1, -1]), array_text([at]), array_text([True, False])],
         )
         assert cursor.fetchone() == (prices, [2**63 - 1, -1], [at], [True, False])
-
-
-def test_texts_come_back_from_a_copy_as_they_were(database: None) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("CREATE TEMP TABLE told (n integer, words text)")
-        lines = [f"{n}\t{copy_text(text)}\n" for n, text in enumerate(AWKWARD)]
-        copy_write(cursor, "COPY told FROM STDIN", [*lines, f"{len(AWKWARD)}\t{copy_field(None)}\n"])
-        cursor.execute("SELECT array_agg(words ORDER BY n) FROM told")
-        assert cursor.fetchone() == ([*AWKWARD, None],)
-        cursor.execute("DROP TABLE told")

@@ -7,7 +7,6 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from apps.primitives.literals import copy_write
 from apps.primitives.pipelining import PipelinedCursor, rows_expect
 from tests.support.matching import matching_url
 
@@ -37,6 +36,11 @@ def told(session: Session) -> list[tuple[int, str]]:
     return session.execute("SELECT n, word FROM told ORDER BY n").fetchall()
 
 
+def told_copy(cursor: PipelinedCursor, *lines: str) -> None:
+    with cursor.copy("COPY told FROM STDIN") as copy:
+        copy.write("".join(lines))
+
+
 def begin(cursor: PipelinedCursor) -> None:
     cursor.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
 
@@ -45,10 +49,10 @@ def test_statements_and_copies_take_effect_in_the_order_in_which_they_are_sent(s
     with PipelinedCursor(session) as cursor:
         begin(cursor)
         cursor.execute("INSERT INTO told VALUES (%s, %s)", (1, "one"))
-        copy_write(cursor, "COPY told FROM STDIN", ["2\ttwo\n", "3\tthree\n"])
+        told_copy(cursor, "2\ttwo\n", "3\tthree\n")
         cursor.execute("UPDATE told SET word = word || '!'")
-        copy_write(cursor, "COPY told FROM STDIN", ["4\tfour\n"])
-        copy_write(cursor, "COPY told FROM STDIN", ["5\tfive\n"])
+        told_copy(cursor, "4\tfour\n")
+        told_copy(cursor, "5\tfive\n")
         cursor.execute("SELECT n, word FROM told ORDER BY n")
         assert cursor.fetchone() == (1, "one!")
         assert cursor.fetchall() == [(2, "two!"), (3, "three!"), (4, "four"), (5, "five")]
@@ -74,7 +78,7 @@ def test_the_client_goes_on_while_the_server_is_held_up_by_a_copy(session: Sessi
     other.execute("INSERT INTO told VALUES (1, 'mine')")
     with PipelinedCursor(session) as cursor:
         begin(cursor)
-        copy_write(cursor, "COPY told FROM STDIN", ["1\tone\n"])
+        told_copy(cursor, "1\tone\n")
         other.rollback()
         cursor.execute("UPDATE told SET word = 'once'")
     session.execute("COMMIT")
@@ -107,7 +111,7 @@ def test_a_missed_row_before_a_copy_is_heard_of_before_the_copy_begins(session: 
         cursor.execute("DELETE FROM told")
         rows_expect(cursor, 1, Missed())
         with pytest.raises(Missed):
-            copy_write(cursor, "COPY told FROM STDIN", ["1\tone\n"])
+            told_copy(cursor, "1\tone\n")
     session.execute("COMMIT")
     assert told(session) == []
 
@@ -126,7 +130,25 @@ def test_what_the_server_refuses_is_raised_as_itself_whatever_was_sent_after_it(
         if then == "fetch":
             cursor.fetchall()
         elif then == "copy":
-            copy_write(cursor, "COPY told FROM STDIN", ["3\tthree\n"])
+            told_copy(cursor, "3\tthree\n")
+    session.execute("ROLLBACK")
+    assert told(session) == []
+
+
+@pytest.mark.parametrize("later", ["the server", "the client"])
+def test_of_two_things_that_go_wrong_the_first_is_raised(session: Session, later: str) -> None:
+    with pytest.raises(Missed), PipelinedCursor(session) as cursor:
+        begin(cursor)
+        cursor.execute("UPDATE told SET word = 'two' WHERE n = 2")
+        rows_expect(cursor, 1, Missed())
+        cursor.execute("INSERT INTO told VALUES (1, 'one')")
+        if later == "the server":
+            cursor.execute("INSERT INTO told VALUES (1, 'again')")
+            rows_expect(cursor, 1, AssertionError("it was never answered"))
+        else:
+            cursor.execute("SELECT n FROM told")
+            cursor.fetchall()
+            raise ZeroDivisionError
     session.execute("ROLLBACK")
     assert told(session) == []
 
@@ -134,7 +156,7 @@ def test_what_the_server_refuses_is_raised_as_itself_whatever_was_sent_after_it(
 def test_a_copy_that_the_server_refuses_is_raised_by_what_comes_next(session: Session) -> None:
     with pytest.raises(errors.UniqueViolation), PipelinedCursor(session) as cursor:
         begin(cursor)
-        copy_write(cursor, "COPY told FROM STDIN", ["1\tone\n", "1\tagain\n"])
+        told_copy(cursor, "1\tone\n", "1\tagain\n")
         cursor.execute("INSERT INTO told VALUES (2, 'two')")
     session.execute("ROLLBACK")
     assert told(session) == []

@@ -41,9 +41,25 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _ints(value: Any) -> list[int]:
+_ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,"{}]+)')
+_ELEMENTS: dict[str, Callable[[str], Any]] = {
+    "bigint": int,
+    "smallint": int,
+    "timestamptz": datetime.fromisoformat,
+    "bytea": lambda text: bytes.fromhex(text.removeprefix("\\x")),
+}
+
+
+def _array(value: Any, kind: str) -> list[Any]:
     """Return an array that was bound as a list or as its literal."""
-    return [int(word) for word in value.strip("{}").split(",") if word] if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return list(value)
+    read = _ELEMENTS.get(kind, str)
+    found = []
+    for quoted, plain in _ELEMENT.findall(value):
+        is_null = plain.upper() == "NULL"
+        found.append(None if is_null else read(plain or re.sub(r"\\(.)", r"\1", quoted)))
+    return found
 
 
 def _int(value: Any) -> Any:
@@ -92,7 +108,7 @@ GLOBALS: dict[str, Any] = {
     "_Down": _Down,
     "_text": _text,
     "_int": _int,
-    "_ints": _ints,
+    "_array": _array,
     "_coalesce": _coalesce,
     "_epoch": _epoch,
     "_islice": islice,

@@ -74,8 +74,8 @@ class Writer:
             return f"_text({inner})"
         if wanted in ("bigint", "int", "integer", "smallint", "xid8", "xid", "oid"):
             return f"_int({inner})"
-        if wanted == "bigint[]":
-            return f"_ints({inner})"
+        if wanted.endswith("[]"):
+            return f"_array({inner}, {wanted.removesuffix('[]')!r})"
         return inner
 
     def _any(self, left: str, node: exp.Any) -> str:

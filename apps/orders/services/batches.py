@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from apps.orders.executions import OrderState
+from apps.primitives.appending import AppendTable, rows_append
 from apps.primitives.fix import OrdStatus
 from apps.primitives.literals import array_text
 from apps.primitives.pipelining import rows_expect
@@ -62,11 +63,41 @@ WHERE o.order_id = v.order_id AND o.order_id = ANY(%(ids)s::bigint[])
   AND o.order_id BETWEEN %(low)s::bigint AND %(high)s::bigint
 """
 
-_INSERT_COLUMNS = (
-    "order_id, user_id, account_id, client_order_id, symbol, side, order_type, price, collar_price, "
-    "quantity, filled_quantity, filled_value, status, time_in_force, matching_partition, reason, replaces, "
-    "created_at, updated_at, filled_at, cancelled_at, ended_at, expires_at, stop_price, trail_amount, "
-    "trail_percent, high_water_mark, triggered_at, order_class, group_id, leg"
+_REPLACEMENTS = AppendTable(
+    "orders",
+    {
+        "order_id": "bigint",
+        "user_id": "bigint",
+        "account_id": "bigint",
+        "client_order_id": "text",
+        "symbol": "text",
+        "side": "text",
+        "order_type": "text",
+        "price": "numeric",
+        "collar_price": "numeric",
+        "quantity": "integer",
+        "filled_quantity": "integer",
+        "filled_value": "numeric",
+        "status": "text",
+        "time_in_force": "text",
+        "matching_partition": "smallint",
+        "reason": "text",
+        "replaces": "bigint",
+        "created_at": "timestamptz",
+        "updated_at": "timestamptz",
+        "filled_at": "timestamptz",
+        "cancelled_at": "timestamptz",
+        "ended_at": "timestamptz",
+        "expires_at": "timestamptz",
+        "stop_price": "numeric",
+        "trail_amount": "numeric",
+        "trail_percent": "numeric",
+        "high_water_mark": "numeric",
+        "triggered_at": "timestamptz",
+        "order_class": "text",
+        "group_id": "bigint",
+        "leg": "text",
+    },
 )
 
 HOLDS_UPDATE_SQL = """
@@ -178,45 +209,43 @@ def orders_write(cursor: Any, states: Sequence[OrderState], partition: int, now:
 
 
 def _orders_insert(cursor: Any, states: Sequence[OrderState], partition: int, now: datetime) -> None:
-    if not states:
-        return
-    with cursor.copy(f"COPY orders ({_INSERT_COLUMNS}) FROM STDIN") as copy:
-        for s in states:
-            copy.write_row(
-                (
-                    s.order_id,
-                    s.user_id,
-                    s.account_id,
-                    s.client_order_id,
-                    s.symbol,
-                    s.side,
-                    s.order_type,
-                    s.price,
-                    s.collar_price,
-                    s.quantity,
-                    s.filled_quantity,
-                    s.filled_value,
-                    s.status.value,
-                    s.time_in_force,
-                    partition,
-                    s.reason,
-                    s.replaces,
-                    s.created_at,
-                    now,
-                    now if s.filled_quantity else None,
-                    now if s.status is OrdStatus.CANCELLED else None,
-                    None if s.is_live else now,
-                    s.expires_at,
-                    s.stop_price,
-                    s.trail_amount,
-                    s.trail_percent,
-                    s.high_water_mark,
-                    s.triggered_at,
-                    s.order_class,
-                    s.group_id,
-                    s.leg,
-                )
-            )
+    rows = [
+        (
+            s.order_id,
+            s.user_id,
+            s.account_id,
+            s.client_order_id,
+            s.symbol,
+            s.side,
+            s.order_type,
+            s.price,
+            s.collar_price,
+            s.quantity,
+            s.filled_quantity,
+            s.filled_value,
+            s.status.value,
+            s.time_in_force,
+            partition,
+            s.reason,
+            s.replaces,
+            s.created_at,
+            now,
+            now if s.filled_quantity else None,
+            now if s.status is OrdStatus.CANCELLED else None,
+            None if s.is_live else now,
+            s.expires_at,
+            s.stop_price,
+            s.trail_amount,
+            s.trail_percent,
+            s.high_water_mark,
+            s.triggered_at,
+            s.order_class,
+            s.group_id,
+            s.leg,
+        )
+        for s in states
+    ]
+    rows_append(cursor, _REPLACEMENTS, rows)
 
 
 def holds_write(cursor: Any, states: Sequence[OrderState], released_ids: Sequence[int]) -> None:

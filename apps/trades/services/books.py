@@ -26,18 +26,35 @@ from apps.matching.services import command_append
 from apps.orders.executions import OrderState, number_json
 from apps.orders.services.batches import holds_write, orders_accept, orders_read, orders_write
 from apps.positions.services import PositionState, position_event, positions_apply, positions_read
+from apps.primitives.appending import AppendTable, rows_append
 from apps.primitives.clock import iso
 from apps.primitives.failpoints import failpoint
-from apps.primitives.literals import copy_write
 
 IDS_SQL = "SELECT next_id() FROM generate_series(1, %s)"
 
-TRADES_SQL = """
-COPY trades (trade_id, buy_order_id, sell_order_id, buyer_id, seller_id, buyer_account_id, seller_account_id,
-             symbol, price, quantity, trade_value, aggressor_side, executed_at, trade_date, settl_date,
-             matching_partition, match_seq, match_n)
-FROM STDIN
-"""
+TRADES = AppendTable(
+    "trades",
+    {
+        "trade_id": "bigint",
+        "buy_order_id": "bigint",
+        "sell_order_id": "bigint",
+        "buyer_id": "bigint",
+        "seller_id": "bigint",
+        "buyer_account_id": "bigint",
+        "seller_account_id": "bigint",
+        "symbol": "text",
+        "price": "numeric",
+        "quantity": "integer",
+        "trade_value": "numeric",
+        "aggressor_side": "text",
+        "executed_at": "timestamptz",
+        "trade_date": "date",
+        "settl_date": "date",
+        "matching_partition": "smallint",
+        "match_seq": "bigint",
+        "match_n": "integer",
+    },
+)
 
 
 class ExecEvent(NamedTuple):
@@ -94,8 +111,8 @@ class Books:
     kept_command_ids: set[int] = field(default_factory=set)
     groups: dict[int, GroupNotes] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)
-    trades: list[str] = field(default_factory=list)
-    """Lines of a COPY."""
+    trades: list[tuple[Any, ...]] = field(default_factory=list)
+    """As the columns of ``TRADES``."""
     lines: list[Line] = field(default_factory=list)
     events: EventStream = field(default_factory=EventStream)
     told: set[int] = field(default_factory=set)
@@ -225,8 +242,7 @@ def books_write(cursor: Any, books: Books) -> None:
 
     What takes the server longest comes first: it works while the rest is put into words.
     """
-    if books.trades:
-        copy_write(cursor, TRADES_SQL, books.trades)
+    rows_append(cursor, TRADES, books.trades)
     entries_post(cursor, books.lines)
     traded = {line.account_id for line in books.lines}
     for account_id in sorted(traded):

@@ -8,7 +8,6 @@ from apps.matching.messages import TapeTrade
 from apps.orders.executions import OrderState
 from apps.primitives.fix import Leg, OrdStatus
 from apps.primitives.ids import Kind, public_id_text
-from apps.primitives.literals import copy_text
 from apps.primitives.money import trade_value, units_to_price
 from apps.trades.postings import trade_lines
 from apps.trades.services.books import Books, ExecEvent
@@ -66,10 +65,26 @@ def _trade_record(
     batch, symbol, quantity = books.batch, parties[0].symbol, event.quantity
     buy, sell = parties
     books.trades.append(
-        f"{trade_id}\t{buy.order_id}\t{sell.order_id}\t{buy.user_id}\t{sell.user_id}\t"
-        f"{buy.account_id}\t{sell.account_id}\t{copy_text(symbol)}\t{price}\t{quantity}\t{value}\t"
-        f"{aggressor_side}\t{books.at}\t{books.trade_date}\t{books.settl_date}\t"
-        f"{batch.matching_partition}\t{event.seq}\t{event.n}\n"
+        (
+            trade_id,
+            buy.order_id,
+            sell.order_id,
+            buy.user_id,
+            sell.user_id,
+            buy.account_id,
+            sell.account_id,
+            symbol,
+            price,
+            quantity,
+            value,
+            aggressor_side,
+            books.at,
+            books.trade_date,
+            books.settl_date,
+            batch.matching_partition,
+            event.seq,
+            event.n,
+        )
     )
     books.prices.setdefault(symbol, []).append(price)
     books.volumes[symbol] = books.volumes.get(symbol, 0) + quantity
