@@ -34,7 +34,6 @@ UPKEEP_S = 1.0
 
 BEGIN_SQL = "BEGIN ISOLATION LEVEL SERIALIZABLE"
 COMMIT_SQL = "COMMIT"
-ROLLBACK_SQL = "ROLLBACK"
 TAKEN_SQL = "DELETE FROM order_commands WHERE command_id = ANY(%s::bigint[])"
 
 _RETRYABLE = (errors.SerializationFailure, errors.DeadlockDetected)
@@ -180,14 +179,16 @@ def batch_commit(
         heartbeat.tick()
         _commit(connection)
     except _RETRYABLE:
-        connection.execute(ROLLBACK_SQL)
+        # Not by a statement: psycopg then also forgets what it believes the server to have prepared, of which
+        # an aborted pipeline left some undone.
+        connection.rollback()
         raise
     return booked
 
 
 def _commit(connection: "psycopg.Connection[Any]") -> None:
     if not failpoint_is_armed("runner.commit_sent"):
-        connection.execute(COMMIT_SQL)
+        _committed_check(connection.execute(COMMIT_SQL).statusmessage)
         return
     # The moment in which nobody knows the outcome lies within the call above: here it is taken apart.
     session = connection.pgconn
@@ -198,3 +199,10 @@ def _commit(connection: "psycopg.Connection[Any]") -> None:
     if result is None or result.status != pq.ExecStatus.COMMAND_OK:
         raise psycopg.OperationalError("the commit was not confirmed")
     session.get_result()
+    _committed_check((result.command_status or b"").decode())
+
+
+def _committed_check(answer: str | None) -> None:
+    """Raise unless the server has committed: of a transaction that had failed it says that it rolled back."""
+    if answer != COMMIT_SQL:
+        raise psycopg.InternalError(f"the transaction was not committed: {answer}")

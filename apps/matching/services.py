@@ -9,12 +9,10 @@ from typing import Any
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
-from apps.matching.messages import COMMAND_COLUMNS, Command
+from apps.matching.messages import Command
+from apps.primitives.appending import AppendTable, rows_append
 
 logger = logging.getLogger(__name__)
-
-STATEMENT_COMMANDS_MAX = 1_000
-"""Commands in one INSERT: the protocol takes 65,535 parameters a statement."""
 
 WARNING_INTERVAL_S = 60.0
 _warned_at = float("-inf")
@@ -25,8 +23,18 @@ _rung = threading.Event()
 _starting = threading.Lock()
 _ringer: threading.Thread | None = None
 
-_QUEUED_COLUMNS = COMMAND_COLUMNS.removesuffix(", command_id, created_at")
-_ROW = "(" + ", ".join(["%s"] * (_QUEUED_COLUMNS.count(",") + 2)) + ")"
+_DRAWN = ("command_id", "created_at")
+"""By the database."""
+
+_COMMANDS = AppendTable(
+    "order_commands",
+    {"matching_partition": "bigint"}
+    | {
+        name: "text" if kind is str else "bigint"
+        for name, kind in Command.__annotations__.items()
+        if name not in _DRAWN
+    },
+)
 
 
 def wake_channel(matching_partition: int) -> str:
@@ -36,19 +44,7 @@ def wake_channel(matching_partition: int) -> str:
 
 def command_append(cursor: Any, matching_partition: int, commands: Sequence[Command]) -> None:
     """Queue commands in the transaction that ``cursor`` is in; ids and times are drawn by the database."""
-    for start in range(0, len(commands), STATEMENT_COMMANDS_MAX):
-        _some_append(cursor, matching_partition, commands[start : start + STATEMENT_COMMANDS_MAX])
-
-
-def _some_append(cursor: Any, matching_partition: int, commands: Sequence[Command]) -> None:
-    values: list[Any] = []
-    for command in commands:
-        values += [matching_partition, *command[:-2]]
-    cursor.execute(
-        f"INSERT INTO order_commands (matching_partition, {_QUEUED_COLUMNS}) VALUES "
-        + ", ".join([_ROW] * len(commands)),
-        values,
-    )
+    rows_append(cursor, _COMMANDS, [(matching_partition, *c[: -len(_DRAWN)]) for c in commands])
 
 
 def matching_wake(matching_partition: int) -> None:

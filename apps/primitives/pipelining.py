@@ -1,5 +1,6 @@
 """Statements that the server works at while the client works out what comes next."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
@@ -10,10 +11,13 @@ class PipelinedCursor:
     """A cursor for one transaction that waits for the server only where something depends on an answer.
 
     Statements are sent one behind the other in libpq's pipeline mode; a COPY, which that mode does not know,
-    ends the pipeline and is itself waited for when the next statement comes, which has been made meanwhile.
-    What a statement returns is waited for when it is fetched, until the next one is sent. What the server has
-    against one is raised by a later call, by ``settle`` at the latest, and nothing after it has an effect.
-    Of several things that went wrong the first is raised, as if each had been waited for.
+    ends the pipeline, and is itself ended when the next statement comes, which has been made while the server
+    read its rows. What a statement returns is waited for when it is fetched, until the next one is sent.
+
+    What is wrong with a statement is raised by a later call, at the latest by ``settle``; nothing that comes
+    after it takes effect. Of rows missed and what the server refused after them, the first is raised.
+
+    Between a COPY's block and the next call nobody else may use the connection.
     """
 
     def __init__(self, connection: Any) -> None:
@@ -59,9 +63,17 @@ class PipelinedCursor:
 
     @contextmanager
     def copy(self, sql: str) -> Iterator[Any]:
-        """Begin a COPY, and end it without waiting until the server has read all of it."""
+        """Begin a COPY; after the block the server has all its rows, and is told so by the next call."""
         self.settle()
-        yield self._under_way.enter_context(self.connection.cursor().copy(sql))
+        self._sent = self.connection.cursor()
+        copy = self._under_way.enter_context(self._sent.copy(sql))
+        try:
+            yield copy
+        except BaseException:
+            # Whoever goes on after this must not find half of the rows written.
+            self._under_way.__exit__(*sys.exc_info())
+            raise
+        self.connection.pgconn.flush()
 
     def settle(self) -> None:
         """Wait for everything sent; raises what the server or an expectation has against it."""

@@ -74,7 +74,8 @@ def test_the_client_goes_on_while_the_server_is_held_up_by_a_statement(
     assert told(session) == [(1, "one")]
 
 
-def test_the_client_goes_on_while_the_server_is_held_up_by_a_copy(session: Session, other: Session) -> None:
+def test_the_client_goes_on_before_a_copy_has_ended(session: Session, other: Session) -> None:
+    """At its end the server would wait for the other's row, which is taken back only afterwards."""
     other.execute("INSERT INTO told VALUES (1, 'mine')")
     with PipelinedCursor(session) as cursor:
         begin(cursor)
@@ -181,6 +182,56 @@ def test_two_that_cannot_be_put_in_order_are_told_so_and_the_session_goes_on(
         cursor.execute("UPDATE told SET word = 'due' WHERE n = 2")
     session.execute("COMMIT")
     assert told(session) == [(1, "uno"), (2, "due")]
+
+
+def test_half_of_a_copy_is_not_kept_by_who_goes_on_after_its_failure(session: Session) -> None:
+    with pytest.raises(errors.InFailedSqlTransaction), PipelinedCursor(session) as cursor:
+        begin(cursor)
+        with pytest.raises(ZeroDivisionError), cursor.copy("COPY told FROM STDIN") as copy:
+            copy.write("1\tone\n")
+            raise ZeroDivisionError
+        cursor.execute("INSERT INTO told VALUES (2, 'two')")
+    session.execute("ROLLBACK")
+    assert told(session) == []
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2])
+def test_rows_of_a_copy_are_counted_as_well(session: Session, rows: int) -> None:
+    with pytest.raises(Missed), PipelinedCursor(session) as cursor:
+        begin(cursor)
+        cursor.execute("INSERT INTO told VALUES (7, 'seven')")
+        told_copy(cursor, *(f"{n}\tword\n" for n in range(rows)))
+        rows_expect(cursor, rows, AssertionError("so many were copied"))
+        cursor.execute("SELECT 1")
+        rows_expect(cursor, 2, Missed())
+    session.execute("ROLLBACK")
+
+
+def test_what_an_aborted_pipeline_left_unprepared_is_prepared_when_it_is_tried_again(
+    session: Session,
+) -> None:
+    """The driver counts a statement as prepared once it is sent, even behind one that was refused."""
+    session.prepare_threshold = 2
+
+    def tried(is_refused: bool) -> None:
+        with PipelinedCursor(session) as cursor:
+            begin(cursor)
+            if is_refused:
+                cursor.execute("SELECT 1 / 0")
+            cursor.execute("INSERT INTO told VALUES (%s, 'word')", (next(numbers),))
+
+    numbers = iter(range(100))
+    outcomes = []
+    for is_refused in (True, True, True, False, True, True, True, True, False, True, True, False, False):
+        try:
+            tried(is_refused)
+            session.execute("COMMIT")
+            outcomes.append(False)
+        except errors.DivisionByZero:
+            session.rollback()
+            outcomes.append(True)
+    assert outcomes == [True, True, True, False, True, True, True, True, False, True, True, False, False]
+    assert len(told(session)) == 4
 
 
 @pytest.mark.parametrize("within", ["statement", "copy", "after a copy"])

@@ -172,7 +172,7 @@ class Link:
             self.server.rollback(transaction)
             raise errors.SerializationFailure("could not serialize access due to read/write dependencies")
         self.server.commit(transaction)
-        return Result()
+        return Result(status="COMMIT")
 
 
 def _serializable(transaction: Transaction) -> None:
@@ -267,6 +267,7 @@ class Cursor:
         self.connection = connection
         self.rows: list[Row] = []
         self.rowcount = -1
+        self.statusmessage = ""
         self._read = 0
 
     def __enter__(self) -> "Cursor":
@@ -278,6 +279,7 @@ class Cursor:
     def execute(self, text: str, parameters: Any = None, **_: Any) -> "Cursor":
         """Run one statement of the shipped code, by its own text."""
         result = self.connection.execute_raw(text, parameters)
+        self.statusmessage = result.status
         self.rows, self.rowcount, self._read = result.rows, result.count, 0
         return self
 
@@ -321,7 +323,7 @@ class Connection:
     def __init__(self, world: World, server: Server, weather: Weather) -> None:
         self.link = Link(world, server, weather, world.me)
         self.world = world
-        self.info = self
+        self.info = self.pgconn = self
 
     @property
     def backend_pid(self) -> int:
@@ -344,6 +346,12 @@ class Connection:
 
     def cursor(self, *_: Any, **__: Any) -> Cursor:
         return Cursor(self)
+
+    def rollback(self) -> None:
+        self.execute("ROLLBACK")
+
+    def flush(self) -> None:
+        """Send what waits: nothing does."""
 
     @contextmanager
     def pipeline(self) -> Iterator[None]:

@@ -23,6 +23,7 @@ class Result:
 
     rows: list[Row] = field(default_factory=list)
     count: int = 0
+    status: str = ""
 
 
 class _Down:

@@ -11,7 +11,7 @@ import pytest
 from apps.accounts.locks import GATE_BOOKING_SQL
 from apps.matching.heartbeat import STANDBYS_SQL
 from apps.matching.queue import PLANS_SQL
-from apps.matching.runner import BEGIN_SQL, COMMIT_SQL
+from apps.matching.runner import BEGIN_SQL, COMMIT_SQL, _commit
 from apps.matching.standby import SYMBOLS_SQL, TIME_SQL
 from apps.orders.models import LiveOrder, Order
 from apps.primitives.failpoints import FailpointHit, failpoints_arm
@@ -123,3 +123,18 @@ def test_a_batch_that_breaks_in_the_middle_of_its_writing_leaves_nothing(
     assert {ada.order(rests).status, bob.order(sold).status} == {"PENDING"}
     assert ada.shares() == 0 and bob.shares() == 90
     assert Order.objects.exclude(status="PENDING").count() == 0
+
+
+@pytest.mark.parametrize("way", ["", "runner.commit_sent=sleep:1"])
+def test_a_commit_that_the_server_answers_by_rolling_back_is_no_commit(exchange: Exchange, way: str) -> None:
+    """Whatever swallowed the refusal before it: the server says ROLLBACK, and the leader ends."""
+    session = exchange.connection
+    session.execute(BEGIN_SQL)
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        session.execute("SELECT 1 / 0")
+    failpoints_arm(way)
+    try:
+        with pytest.raises(psycopg.InternalError, match="ROLLBACK"):
+            _commit(session)
+    finally:
+        failpoints_arm("")
