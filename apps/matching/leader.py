@@ -155,7 +155,10 @@ def epoch_begin(connection: "psycopg.Connection[Any]", matching_partition: int) 
 
 
 def leadership_assert(cursor: Any, leadership: Leadership, last_seq: int) -> None:
-    """Advance the sequence under our epoch in this transaction; raises ``Fenced`` when it leads no more."""
+    """Advance the sequence under our epoch in this transaction; raises ``Fenced`` when it leads no more.
+
+    In a pipeline it is raised by a later call, before anything can be committed.
+    """
     cursor.execute(FENCE_SQL, (last_seq, leadership.matching_partition, leadership.epoch, leadership.seq))
     _one_row(cursor, leadership)
 

@@ -33,7 +33,7 @@ STATEMENTS = (
     *(HOLDS_DELETE_SQL, BALANCES_WRITE_SQL, POSITIONS_WRITE_SQL, LAST_PRICES_SQL, TAKEN_SQL),
     *(sql for table in (JOURNAL, TRADES, LINES, SYSTEM_EVENTS) for sql in (table.insert_sql, table.copy_sql)),
 )
-"""What a new leader and its first batch ask, in their order."""
+"""What a new leader and its first batch ask."""
 
 
 def runner_rehearse(connection: "psycopg.Connection[Any]") -> None:

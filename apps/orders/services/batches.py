@@ -182,7 +182,7 @@ def group_members_read(
 
 
 def orders_write(cursor: Any, states: Sequence[OrderState], partition: int, now: datetime) -> None:
-    """Write orders as they now are: replacements by COPY, the rest by one UPDATE that names each id."""
+    """Write orders as they now are: replacements are appended, the rest is one UPDATE that names each id."""
     _orders_insert(cursor, [s for s in states if s.is_new_row], partition, now)
     changed = [s for s in states if not s.is_new_row]
     if not changed:
