@@ -2,8 +2,8 @@
 
 A server of its own with the production settings, fsync on, on the same processors as the runner. Commands are
 queued by sets exactly as entry leaves them; then the production runner books until the queue is empty. Rounds
-of the workloads take turns with each other, and pgbench runs before and after them, so that a noisy neighbour
-disturbs all alike. ``--history`` says how many finished orders the last of these figures have behind them.
+of the workloads and of pgbench take turns with each other, so that a noisy neighbour disturbs all alike.
+``--history`` says how many finished orders the last of these figures have behind them.
 The way in by HTTP follows, as in ``benchmarks.durable_entry``.
 """
 
@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -113,12 +113,19 @@ def round_run(connection: Any, runner: BenchRunner, workload: str, tag: str) -> 
     return took
 
 
-def rounds_run(connection: Any, runner: BenchRunner, name: str) -> dict[str, dict[str, float]]:
-    """Run all workloads in turn, several times; returns the median of everything by workload."""
+def rounds_run(
+    connection: Any, runner: BenchRunner, name: str, beside: Mapping[str, Callable[[], float]]
+) -> dict[str, dict[str, float]]:
+    """Run all workloads in turn, several times, and after each its yardstick.
+
+    Returns the median of everything by workload, the yardstick's rate as ``beside_per_s``.
+    """
     seen: dict[str, list[dict[str, float]]] = {workload: [] for workload in WORKLOADS}
     for number in range(ROUNDS + 1):
         for workload in WORKLOADS:
             took = round_run(connection, runner, workload, f"{name}-{workload}-{number}")
+            if workload in beside:
+                took["beside_per_s"] = beside[workload]()
             if number:
                 seen[workload].append(took)
     return {
@@ -171,22 +178,21 @@ def main() -> None:
     figures: dict[str, float] = {}
     ratios: dict[str, float] = {}
     with Server() as server, server.connect() as connection:
-        before = (server.pgbench_insert_rate(), server.pgbench_tpcb_rate())
+        yardsticks = {"resting": server.pgbench_insert_rate, "crossing": server.pgbench_tpcb_rate}
         with runner_started(server) as runner:
-            seen = rounds_run(connection, runner, "young")
+            seen = rounds_run(connection, runner, "young", yardsticks)
             wakes = wakes_measure(server, connection, runner)
-        after = (server.pgbench_insert_rate(), server.pgbench_tpcb_rate())
         # The orders of the past have neither commands nor client keys: the books are proved before they come.
         print(server.manage("reconcile"))
         if history:
             history_fill(connection, history)
             with runner_started(server) as runner:
-                old = rounds_run(connection, runner, "old")
+                old = rounds_run(connection, runner, "old", {})
             ratios["ten_million_rows"] = old["resting"]["seconds"] / seen["resting"]["seconds"]
             ratios["ten_million_rows_trades"] = old["crossing"]["seconds"] / seen["crossing"]["seconds"]
             figures |= figures_of("old_", old)
     entry = entry_seen()
-    inserts, tpcb = (sum(pair) / 2 for pair in zip(before, after, strict=True))
+    inserts, tpcb = seen["resting"]["beside_per_s"], seen["crossing"]["beside_per_s"]
     orders, trades, hot = (
         seen["resting"]["commands_per_s"],
         seen["crossing"]["trades_per_s"],
