@@ -28,7 +28,7 @@ class AppendTable:
         if not rows:
             return ""
         given = zip(self._fields, zip(*rows, strict=True), strict=True)
-        columns = [_nullable_fields(column) if None in column else fields(column) for fields, column in given]
+        columns = [fields(column) for fields, column in given]
         return "".join(["\t".join(row) + "\n" for row in zip(*columns, strict=True)])
 
 
@@ -44,17 +44,17 @@ def rows_append(cursor: Any, table: AppendTable, rows: Sequence[Sequence[Any]]) 
         copy.write(lines)
 
 
-def _plain_fields(column: Iterable[Any]) -> Iterable[str]:
+def _plain_fields(column: Sequence[Any]) -> Iterable[str]:
+    if None in column:
+        return ["\\N" if value is None else str(value) for value in column]
     return map(str, column)
 
 
-def _text_fields(column: Sequence[str]) -> Iterable[str]:
+def _text_fields(column: Sequence[str | None]) -> Iterable[str]:
+    texts = [text for text in column if text is not None]
     # Most columns have nothing to escape, which is seen of all their rows at once.
-    together = "".join(column)
-    if any([mark in together for mark in "\\\t\n\r"]):
-        return [copy_text(text) for text in column]
-    return column
-
-
-def _nullable_fields(column: Iterable[Any]) -> Iterable[str]:
-    return ["\\N" if value is None else copy_text(str(value)) for value in column]
+    together = "".join(texts)
+    is_plain = not any([mark in together for mark in "\\\t\n\r"])
+    if is_plain and len(texts) == len(column):
+        return texts
+    return ["\\N" if text is None else copy_text(text) for text in column]

@@ -51,7 +51,8 @@ class PipelinedCursor:
 
     def fetchall(self) -> list[Any]:
         """Wait for what the last statement returns."""
-        return list(self._sent.fetchall())
+        rows: list[Any] = self._sent.fetchall()
+        return rows
 
     def fetchone(self) -> Any:
         """Wait for the next row that the last statement returns."""

@@ -46,7 +46,7 @@ def runner_rehearse(connection: "psycopg.Connection[Any]") -> None:
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(PLANS_SQL.replace("SET ", "SET LOCAL "))
         for sql in STATEMENTS:
-            if sql.lstrip().startswith("COPY"):
+            if sql.startswith("COPY"):
                 with cursor.copy(sql):
                     pass
             else:
