@@ -171,6 +171,7 @@ def quote(market: Market, exchange: Exchange, turns: int = 6) -> None:
 
 
 def test_makers_and_takers_keep_a_deep_two_sided_market(exchange: Exchange) -> None:
+    since = utc_now()
     market = Market(seed=3, trades_per_s=2.5)
     quote(market, exchange)
     for _ in range(8):
@@ -187,7 +188,7 @@ def test_makers_and_takers_keep_a_deep_two_sided_market(exchange: Exchange) -> N
         assert bids[0][0] < asks[0][0]
         assert all(price % 100 == 0 for price, *_ in bids + asks)
     takers = market.desks[TAKER]
-    fills = [fill for desk in takers for fill in fill_list(desk.account_id, utc_now().replace(hour=0))]
+    fills = [fill for desk in takers for fill in fill_list(desk.account_id, since)]
     assert len(fills) >= 20
     assert {fill.symbol for fill in fills} == set(SYMBOLS)
     assert not any(order_list(desk.account_id, status="open") for desk in takers)
