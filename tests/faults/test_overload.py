@@ -50,12 +50,14 @@ class Clients:
         self.broken: list[str] = []
         self.acknowledged: list[str] = []
         self.took: list[float] = []
-        self.stopping = threading.Event()
+        self.going, self.stopping = threading.Event(), threading.Event()
         self.threads = [threading.Thread(target=self._send, args=(number,)) for number in range(count)]
 
     def run(self, seconds: float) -> "Clients":
         for thread in self.threads:
             thread.start()
+        # A thread that starts beside hundreds at work waits long for its first turn.
+        self.going.set()
         self.stopping.wait(seconds)
         self.stopping.set()
         for thread in self.threads:
@@ -67,6 +69,7 @@ class Clients:
         session = requests.Session()
         session.headers.update({"APCA-API-KEY-ID": key_id, "APCA-API-SECRET-KEY": secret})
         body = {**ORDER, "side": ("buy", "sell")[number % 2], "limit_price": "100.00"}
+        self.going.wait()
         while not self.stopping.is_set():
             started = time.monotonic()
             try:
