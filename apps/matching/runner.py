@@ -162,14 +162,12 @@ def batch_commit(
     """Make one batch durable in one SERIALIZABLE transaction: gate, fence, journal, books, queue."""
     assert connection.autocommit
     try:
-        with PipelinedCursor(connection) as cursor:
+        with PipelinedCursor(connection, moved=heartbeat.tick) as cursor:
             cursor.execute(BEGIN_SQL)
             cursor.execute(GATE_BOOKING_SQL)
             leadership_assert(cursor, leadership, batch.last_seq)
             journal_append(cursor, batch)
-            heartbeat.tick()
             booked = batch_book(cursor, batch)
-            heartbeat.tick()
             taken = [c.command_id for c in batch.commands if c.command_id not in booked.kept_command_ids]
             cursor.execute(TAKEN_SQL, (array_text(taken),))
             kept_requeue(cursor, booked.kept_command_ids)

@@ -1,7 +1,7 @@
 """Statements that the server works at while the client works out what comes next."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any
@@ -17,11 +17,13 @@ class PipelinedCursor:
     What is wrong with a statement is raised by a later call, at the latest by ``settle``; nothing that comes
     after it takes effect. Of rows missed and what the server refused after them, the first is raised.
 
-    Between a COPY's block and the next call nobody else may use the connection.
+    Between a COPY's block and the next call nobody else may use the connection. ``moved`` is called with each
+    statement, so that whoever watches the client sees it move.
     """
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, moved: Callable[[], None] = lambda: None) -> None:
         self.connection = connection
+        self.moved = moved
         self._sent: Any = None
         self._expected: list[tuple[Any, int, Exception]] = []
         self._under_way = ExitStack()
@@ -42,6 +44,7 @@ class PipelinedCursor:
 
     def execute(self, sql: str, parameters: Any = None) -> None:
         """Send a statement and return at once."""
+        self.moved()
         if not self._is_pipeline:
             self.settle()
             self._under_way.enter_context(self.connection.pipeline())
@@ -65,6 +68,7 @@ class PipelinedCursor:
     @contextmanager
     def copy(self, sql: str) -> Iterator[Any]:
         """Begin a COPY; after the block the server has all its rows, and is told so by the next call."""
+        self.moved()
         self.settle()
         self._sent = self.connection.cursor()
         copy = self._under_way.enter_context(self._sent.copy(sql))

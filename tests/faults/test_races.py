@@ -100,7 +100,7 @@ def test_a_cancel_that_races_a_fill_tells_the_truth(house: House) -> None:
 def test_a_replacement_that_races_a_fill_never_makes_shares(house: House) -> None:
     """F33: an order is replaced by a larger one while it is filled: never more than was promised is sold."""
     house.leader()
-    maker, taker = trader_open(shares={"AAPL": 1_000}), trader_open(cash="50000000.00")
+    maker, taker = trader_open(shares={"AAPL": 10_000}), trader_open(cash="50000000.00")
     for number in range(20 + 480 * (ROUNDS > 0)):
         resting = house.sent(maker.sell(10, "100.00"))
         bigger = partial(maker.replace, resting, quantity=12)
@@ -113,7 +113,7 @@ def test_a_replacement_that_races_a_fill_never_makes_shares(house: House) -> Non
         house.drained()
         _end(maker, resting)
     house.books_hold()
-    assert maker.shares() + taker.shares() == 1_000
+    assert maker.shares() + taker.shares() == 10_000
 
 
 def _end(maker: Trader, order: OrderView) -> None:

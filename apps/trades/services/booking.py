@@ -6,6 +6,7 @@ either the whole batch is true or none of it is. Run twice, it does the same twi
 
 from typing import Any
 
+from apps.matching import heartbeat
 from apps.matching.messages import Batch, Booked
 from apps.trades.services.books import ExecEvent, books_read, books_write
 from apps.trades.services.groups import groups_advance
@@ -19,6 +20,8 @@ def batch_book(cursor: Any, batch: Batch) -> Booked:
     # The server writes the events of the first orders while those of the next are worked out.
     with books.events.streaming(cursor):
         for event in execs:
+            # One order may set off ten thousand trades, which are booked together and take seconds.
+            heartbeat.tick()
             result_apply(books, event)
     groups_advance(cursor, books)
     books_write(cursor, books)
