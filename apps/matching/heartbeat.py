@@ -11,6 +11,9 @@ from apps.matching import ports
 HEARING_S = 10
 """A standby that was not seen for so many seconds is not beaten for."""
 
+BEAT_US = 1_000
+"""A standby notices that a beat is missing within two: each millisecond here is one of every takeover."""
+
 STANDBY_SEEN_SQL = """
 INSERT INTO matching_standbys AS s (matching_partition, host, port, backend_pid, seq, seen_at)
 VALUES (%(part)s, %(host)s, %(port)s, pg_backend_pid(), %(seq)s, clock_timestamp())
@@ -49,8 +52,8 @@ def tick() -> None:
 
 
 def heart_start(matching_partition: int, epoch: int, backend_pid: int) -> ports.Heart:
-    """Return a heart that beats every 2 ms for nobody yet."""
-    return native.Heart(matching_partition, epoch, backend_pid)
+    """Return a heart that beats every millisecond for nobody yet."""
+    return native.Heart(matching_partition, epoch, backend_pid, BEAT_US)
 
 
 class Ear:

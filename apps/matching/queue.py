@@ -12,7 +12,7 @@ from apps.primitives.ids import id_floor
 BATCH_COMMANDS_MAX = 1_000
 """Commands in one booking transaction under a backlog: where the durable path's throughput levels off."""
 
-FIRST_COMMANDS_MAX = 50
+FIRST_COMMANDS_MAX = 20
 """Commands in a leader's first batch: what waited for it is answered soon, whatever waits behind."""
 
 LOOK_BACK_S = 60

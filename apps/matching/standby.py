@@ -36,7 +36,7 @@ FOLLOW_ROWS = 2_000
 FOLLOW_S = 0.02
 """How often a standby that is level with the journal looks for more."""
 
-QUIET_S = 0.003
+QUIET_S = 0.002
 """A heart that missed a beat: from then on the lock is asked for without pause."""
 
 LOCK_BEATING_S = 0.05
