@@ -1,6 +1,6 @@
 """The one way to write the ledger, and the one way to change an account's figures with it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -10,7 +10,7 @@ from apps.events.facts import SYSTEM_METADATA, EventRow
 from apps.events.types import EventType
 from apps.primitives.appending import AppendTable, rows_append
 from apps.primitives.literals import array_text
-from apps.primitives.pipelining import rows_expect
+from apps.primitives.pipelining import rows_ask, rows_expect
 
 ZERO = Decimal("0.00")
 
@@ -106,13 +106,20 @@ WHERE a.account_id = v.account_id AND a.account_id = ANY(%s::bigint[]) AND a.ver
 """
 
 
+def balances_ask(
+    cursor: Any, account_ids: Iterable[int], *, for_update: bool = False
+) -> Callable[[], dict[int, BalanceState]]:
+    """Ask for accounts' figures and versions, and return how to get them; see ``rows_ask``."""
+    lock = " FOR NO KEY UPDATE" if for_update else ""
+    rows = rows_ask(cursor, BALANCES_READ_SQL + lock, [array_text(sorted(set(account_ids)))])
+    return lambda: {row[0]: BalanceState(*row) for row in rows()}
+
+
 def balances_read(
     cursor: Any, account_ids: Iterable[int], *, for_update: bool = False
 ) -> dict[int, BalanceState]:
     """Return accounts' figures and versions; ``for_update`` locks the rows in key order."""
-    lock = " FOR NO KEY UPDATE" if for_update else ""
-    cursor.execute(BALANCES_READ_SQL + lock, [array_text(sorted(set(account_ids)))])
-    return {row[0]: BalanceState(*row) for row in cursor.fetchall()}
+    return balances_ask(cursor, account_ids, for_update=for_update)()
 
 
 def balance_event(state: BalanceState, at: str, metadata: dict[str, Any] = SYSTEM_METADATA) -> EventRow:

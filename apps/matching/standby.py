@@ -41,7 +41,7 @@ QUIET_S = 0.002
 
 LOCK_BEATING_S = 0.05
 LOCK_UNHEARD_S = 0.02
-LOCK_SILENT_S = 0.001
+LOCK_SILENT_S = 0.0005
 """How often the lock is asked for: while the heart beats, was never heard, or has fallen silent."""
 
 SILENT_ASKING_S = 2.0

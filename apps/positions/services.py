@@ -1,6 +1,6 @@
 """The one way to write positions: set-based, on the caller's cursor, with the figures worked out before."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -9,6 +9,7 @@ from apps.events.facts import SYSTEM_METADATA, EventRow, json_text
 from apps.events.types import EventType
 from apps.primitives.literals import array_text
 from apps.primitives.money import CENT, cost_average
+from apps.primitives.pipelining import rows_ask
 
 ZERO = Decimal("0.00")
 
@@ -56,13 +57,23 @@ ON CONFLICT (account_id, symbol) DO UPDATE SET
 """
 
 
-def positions_read(cursor: Any, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], PositionState]:
-    """Return the positions of (account id, symbol) pairs that exist; the caller holds the booking gate."""
+def positions_ask(
+    cursor: Any, keys: Iterable[tuple[int, str]]
+) -> Callable[[], dict[tuple[int, str], PositionState]]:
+    """Ask for the positions of (account id, symbol) pairs that exist, and return how to get them.
+
+    The caller holds the booking gate; see ``rows_ask``.
+    """
     wanted = list(keys)
     if not wanted:
-        return {}
-    cursor.execute(POSITIONS_READ_SQL, [array_text(column) for column in zip(*wanted, strict=True)])
-    return {(row[0], row[2]): PositionState(*row) for row in cursor.fetchall()}
+        return dict
+    rows = rows_ask(cursor, POSITIONS_READ_SQL, [array_text(column) for column in zip(*wanted, strict=True)])
+    return lambda: {(row[0], row[2]): PositionState(*row) for row in rows()}
+
+
+def positions_read(cursor: Any, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], PositionState]:
+    """Return the positions of (account id, symbol) pairs that exist; the caller holds the booking gate."""
+    return positions_ask(cursor, keys)()
 
 
 def position_event(state: PositionState, at: str, metadata: dict[str, Any] = SYSTEM_METADATA) -> EventRow:

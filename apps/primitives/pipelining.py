@@ -52,10 +52,14 @@ class PipelinedCursor:
         self._sent = self.connection.cursor()
         self._sent.execute(sql, parameters)
 
+    def answer(self) -> Callable[[], list[Any]]:
+        """Return how to wait, later, for what the last statement returns."""
+        wait: Callable[[], list[Any]] = self._sent.fetchall
+        return wait
+
     def fetchall(self) -> list[Any]:
         """Wait for what the last statement returns."""
-        rows: list[Any] = self._sent.fetchall()
-        return rows
+        return self.answer()()
 
     def fetchone(self) -> Any:
         """Wait for the next row that the last statement returns."""
@@ -104,3 +108,12 @@ def rows_expect(cursor: Any, rows: int, error: Exception) -> None:
         cursor.expect(rows, error)
     elif cursor.rowcount != rows:
         raise error
+
+
+def rows_ask(cursor: Any, sql: str, parameters: Any = None) -> Callable[[], list[Any]]:
+    """Ask for rows and return how to get them: in a pipeline they are waited for only then."""
+    cursor.execute(sql, parameters)
+    if isinstance(cursor, PipelinedCursor):
+        return cursor.answer()
+    rows: list[Any] = cursor.fetchall()
+    return lambda: rows

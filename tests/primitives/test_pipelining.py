@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from apps.primitives.pipelining import PipelinedCursor, rows_expect
+from apps.primitives.pipelining import PipelinedCursor, rows_ask, rows_expect
 from tests.support.matching import matching_url
 
 Session = psycopg.Connection[Any]
@@ -257,3 +257,34 @@ def test_a_session_that_the_server_has_ended_is_no_success(session: Session, oth
         cursor.execute("INSERT INTO told VALUES (2, 'two')")
     other.rollback()
     assert told(other) == []
+
+
+def test_rows_asked_for_early_are_there_in_any_order_and_as_they_were(session: Session) -> None:
+    with PipelinedCursor(session) as cursor:
+        begin(cursor)
+        told_copy(cursor, "1\tone\n")
+        ones = rows_ask(cursor, "SELECT word FROM told")
+        twos = rows_ask(cursor, "SELECT n * %s FROM told", (2,))
+        cursor.execute("UPDATE told SET word = 'uno' RETURNING n")
+        assert cursor.fetchall() == [(1,)]
+        assert twos() == [(2,)]
+        told_copy(cursor, "2\ttwo\n")
+        assert ones() == [("one",)], "a COPY between question and answer changes nothing"
+    session.execute("COMMIT")
+    assert told(session) == [(1, "uno"), (2, "two")]
+
+
+def test_rows_asked_for_in_vain_raise_what_the_server_said_of_them(session: Session) -> None:
+    with pytest.raises(errors.DivisionByZero), PipelinedCursor(session) as cursor:
+        begin(cursor)
+        asked = rows_ask(cursor, "SELECT 1 / %s", (0,))
+        cursor.execute("SELECT 1")
+        asked()
+    session.execute("ROLLBACK")
+
+
+def test_without_a_pipeline_rows_asked_for_outlive_the_next_statement(session: Session) -> None:
+    with session.cursor() as cursor:
+        asked = rows_ask(cursor, "SELECT 1")
+        cursor.execute("SELECT 2")
+        assert (asked(), cursor.fetchall()) == ([(1,)], [(2,)])

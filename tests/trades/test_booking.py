@@ -1,6 +1,8 @@
 """Booking: a trade is wholly executed or not at all, on both sides."""
 
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -8,6 +10,7 @@ from django.db import connection
 from apps.events.facts import SYSTEM
 from apps.events.models import Event
 from apps.ledger.models import Transaction
+from apps.matching.messages import Batch, Booked
 from apps.matching.models import MatchingJournal, MatchingLeader, OrderCommand
 from apps.operations.services.controls import symbol_halt, symbol_resume
 from apps.orders.intents import ReplaceIntent
@@ -16,6 +19,7 @@ from apps.orders.services.changes import order_replace
 from apps.primitives.errors import Invalid, Refused
 from apps.primitives.fix import TimeInForce
 from apps.trades.models import Trade
+from apps.trades.services.booking import batch_book
 from tests.support.builders import trader_open
 from tests.support.matching import Exchange
 
@@ -37,6 +41,24 @@ def test_market_buy_takes_the_resting_offer_and_both_books_agree(exchange: Excha
         ("TRADE_SELL", Decimal("1000.00"), Decimal("1000.00")),
     ]
     assert Event.objects.filter(event_type="TRADE_EXECUTED").count() == 2
+
+
+def test_owners_that_the_engine_does_not_name_are_found_by_their_orders(exchange: Exchange) -> None:
+    """What the engine says of owners only lets booking ask earlier: what it leaves out is asked again."""
+
+    def nameless(cursor: Any, batch: Batch) -> Booked:
+        events = batch.events.copy()
+        events["owner"] = events["contra_owner"] = 0
+        return batch_book(cursor, replace(batch, events=events))
+
+    exchange.runner.ports = replace(exchange.runner.ports, batch_book=nameless)
+    ada, grace = trader_open(cash="2000.00", shares={"AAPL": 5}), trader_open(shares={"AAPL": 100})
+    grace.sell(100, "100.00")
+    exchange.run()
+    ada.buy(10, "100.00")
+    exchange.run()
+    assert (ada.cash, grace.cash) == (Decimal("1000.00"), Decimal("1000.00"))
+    assert (ada.shares(), grace.shares()) == (15, 90)
 
 
 def test_what_a_market_buy_does_not_spend_is_released_with_the_fill(exchange: Exchange) -> None:

@@ -1,7 +1,7 @@
 """What one batch touches: read once, changed in memory, written once at the end."""
 
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -16,6 +16,7 @@ from apps.ledger.services import (
     BalanceState,
     Line,
     balance_event,
+    balances_ask,
     balances_read,
     balances_write,
     entries_post,
@@ -25,10 +26,17 @@ from apps.matching.messages import Batch, Command, TapeTrade, priority_of
 from apps.matching.services import command_append
 from apps.orders.executions import OrderState, number_json
 from apps.orders.services.batches import holds_write, orders_accept, orders_read, orders_write
-from apps.positions.services import PositionState, position_event, positions_apply, positions_read
+from apps.positions.services import (
+    PositionState,
+    position_event,
+    positions_apply,
+    positions_ask,
+    positions_read,
+)
 from apps.primitives.appending import AppendTable, rows_append
 from apps.primitives.clock import iso
 from apps.primitives.failpoints import failpoint
+from apps.primitives.pipelining import rows_ask
 
 IDS_SQL = "SELECT next_id() FROM generate_series(1, %s)"
 
@@ -177,14 +185,43 @@ class Books:
             self.balances |= balances_read(cursor, accounts)
 
 
+class _Figures:
+    """Accounts, positions and ids, asked for by what the engine says of its events."""
+
+    def __init__(
+        self, cursor: Any, batch: Batch, execs: Sequence[ExecEvent], trades: Sequence[ExecEvent]
+    ) -> None:
+        self._cursor = cursor
+        symbols = {c.instrument_id: c.symbol for c in batch.commands}
+        self._accounts = {owner for e in execs for owner in (e.owner, e.contra_owner)}
+        self._accounts.update([c.account_id for c in batch.commands])
+        self._accounts.discard(0)
+        self._keys = {
+            (owner, symbols.get(e.symbol_id, "")) for e in trades for owner in (e.owner, e.contra_owner)
+        }
+        self._balances = balances_ask(cursor, self._accounts)
+        self._positions = positions_ask(cursor, sorted(self._keys))
+        self.ids: Callable[[], list[Any]] = rows_ask(cursor, IDS_SQL, (2 * len(trades),)) if trades else list
+
+    def balances_of(self, accounts: Set[int]) -> dict[int, BalanceState]:
+        """Return these accounts and whoever else was asked for."""
+        missing = accounts - self._accounts
+        return self._balances() | (balances_read(self._cursor, missing) if missing else {})
+
+    def positions_of(self, keys: Set[tuple[int, str]]) -> dict[tuple[int, str], PositionState]:
+        return self._positions() | positions_read(self._cursor, sorted(keys - self._keys))
+
+
 def books_read(cursor: Any, batch: Batch, execs: list[ExecEvent]) -> Books:
     """Read what a batch's events and commands name: orders, accounts, positions, and ids for its trades."""
     named = Counter(order_id for e in execs for order_id in (e.order_id, e.contra_order_id))
     named.update(c.orig_order_id for c in batch.commands)
     del named[0]
+    trades = [e for e in execs if e.exec_type == ExecType.TRADE]
+    # What the engine says itself is asked for first, so that the orders are waited for and nothing else.
+    figures = _Figures(cursor, batch, execs, trades)
     accepted = orders_accept(cursor, _priorities(execs, named), batch.transact_time)
     orders = accepted | orders_read(cursor, sorted(named.keys() - accepted.keys()))
-    trades = [e for e in execs if e.exec_type == ExecType.TRADE]
     replacements = {c.order_id: c for c in batch.commands if c.kind == "REPLACE"}
     accounts = {o.account_id for o in orders.values()} | {c.account_id for c in replacements.values()}
     keys = set()
@@ -199,9 +236,9 @@ def books_read(cursor: Any, batch: Batch, execs: list[ExecEvent]) -> Books:
         settl_date=settlement_date(session.trade_date),
         at=iso(batch.transact_time),
         orders=orders,
-        balances=balances_read(cursor, accounts),
-        positions=positions_read(cursor, sorted(keys)),
-        ids=_ids_draw(cursor, 2 * len(trades)),
+        balances=figures.balances_of(accounts),
+        positions=figures.positions_of(keys),
+        ids=[row[0] for row in figures.ids()][::-1],
         accepted=accepted.keys(),
     )
 
@@ -213,13 +250,6 @@ def _priorities(execs: list[ExecEvent], named: Counter[int]) -> dict[int, int]:
         for e in execs
         if e.exec_type == ExecType.NEW and named[e.order_id] == 1
     }
-
-
-def _ids_draw(cursor: Any, count: int) -> list[int]:
-    if not count:
-        return []
-    cursor.execute(IDS_SQL, (count,))
-    return [row[0] for row in cursor.fetchall()][::-1]
 
 
 def _last_prices(books: Books) -> list[LastPrice]:
