@@ -74,12 +74,18 @@ def status_is(client: TradingClient, order: Any, *statuses: OrderStatus) -> Call
 
 
 def price_now(client: TradingClient, symbol: str) -> Decimal:
-    """Buy one share and return what it cost."""
-    bought = client.submit_order(
+    """Buy one share and return what it cost; again while nobody offers any, as a market does that begins."""
+    price: Decimal = until(lambda: bought_for(client, symbol))
+    return price
+
+
+def bought_for(client: TradingClient, symbol: str) -> Decimal | None:
+    order = client.submit_order(
         MarketOrderRequest(symbol=symbol, qty=1, side=OrderSide.BUY, time_in_force=TimeInForce.DAY)
     )
-    until(status_is(client, bought, OrderStatus.FILLED))
-    return Decimal(client.get_order_by_id(bought.id).filled_avg_price)
+    until(status_is(client, order, OrderStatus.FILLED, OrderStatus.CANCELED))
+    found = client.get_order_by_id(order.id)
+    return Decimal(found.filled_avg_price) if found.status == OrderStatus.FILLED else None
 
 
 def away(price: Decimal, percent: int) -> float:
