@@ -11,6 +11,7 @@ from django.test import TransactionTestCase
 from django_redis import get_redis_connection
 
 from apps.instruments.selectors import instrument_id_of
+from apps.orders.services.readings import readings_forget
 from tests.support.backends import backend, timescale_server
 from tests.support.books import books_problems
 from tests.support.builders import Trader, market_open, trader_open
@@ -73,8 +74,9 @@ TransactionTestCase._fixture_teardown = _fixture_teardown  # type: ignore[method
 
 @pytest.fixture(autouse=True)
 def redis_empty() -> None:
-    """Begin every test with an empty Redis, and without ids of another test's instruments."""
+    """Begin every test with an empty Redis, knowing nothing of another's instruments and accounts."""
     instrument_id_of.cache_clear()
+    readings_forget()
     get_redis_connection("default").flushall()
 
 

@@ -11,11 +11,16 @@ from apps.risk.rules import AccountFacts, InstrumentFacts
 
 @dataclass(frozen=True, slots=True)
 class EntryFacts:
-    """One reading of all that risk needs, and the session it was read in."""
+    """One reading of all that risk needs, and the session it was read in.
+
+    With a range of last prices it is what an earlier reading lets us take for granted: ``row.last_price`` is
+    the one of them that admits least, the account can pay, and the writing verifies both.
+    """
 
     row: FactsRow
     session: Session
     now: datetime
+    last_prices: tuple[Decimal, Decimal] | None = None
 
     @property
     def order_id(self) -> int:

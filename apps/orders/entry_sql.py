@@ -37,7 +37,7 @@ FACTS_SQL = f"SELECT n, {', '.join(FactsRow._fields)} FROM entry_facts(%s, %s, %
 An array for each parameter, an element for each entry, but for the trade date.
 """
 
-WRITE_SQL = "SELECT entry_write(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+WRITE_SQL = f"SELECT entry_write({', '.join(['%s'] * 15)})"
 """Sent outside a transaction it is one by itself: lock, verify, insert, commit, in one message.
 
 The first parameter says whether to wait for accounts that somebody else has locked, or to leave their entries

@@ -41,6 +41,14 @@ def id_time(number: int) -> datetime:
     return EPOCH + timedelta(milliseconds=number >> SEQUENCE_BITS)
 
 
+def id_restamp(number: int, instant: datetime) -> int:
+    """Return the id that ``number``, drawn before and never used, would be if it had been drawn at ``instant``.
+
+    As unique as one drawn then, while fewer than 2^21 have been drawn since ``number`` was.
+    """
+    return id_floor(instant) | number & ((1 << SEQUENCE_BITS) - 1)
+
+
 def day_bounds(day: date) -> tuple[int, int]:
     """Return the half-open id range of one UTC day, the bounds of its table partition."""
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)

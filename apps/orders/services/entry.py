@@ -16,8 +16,10 @@ from apps.orders.entry_facts import EntryFacts
 from apps.orders.intents import OrderIntent
 from apps.orders.selectors import OrderView
 from apps.orders.services.plan import PlannedOrder, orders_count, orders_plan
+from apps.orders.services.readings import ids_ahead, reading_forget, reading_keep, reading_recall
 from apps.orders.services.transaction import (
     EntryRows,
+    FactsChanged,
     entry_attempt,
     entry_write,
     facts_read,
@@ -46,10 +48,31 @@ def order_submit(intent: OrderIntent, origin: Origin) -> OrderView:
 
 
 def _submit(intent: OrderIntent, origin: Origin) -> tuple[OrderView, int]:
-    facts = facts_read(intent.account_id, intent.symbol, intent.client_order_id, orders_count(intent))
-    orders = orders_plan(intent, facts)
-    entry_write(intent.account_id, facts, orders[0].terms, _rows(orders, facts, origin))
+    facts, orders = _recalled(intent) or _decided(intent)
+    try:
+        entry_write(intent.account_id, facts, orders[0].terms, _rows(orders, facts, origin))
+    except FactsChanged:
+        reading_forget(intent.account_id)
+        raise
+    reading_keep(facts, facts.row.order_ids[len(orders) :])
     return _view(orders[0], facts), facts.row.matching_partition
+
+
+def _recalled(intent: OrderIntent) -> tuple[EntryFacts, list[PlannedOrder]] | None:
+    """Decide on what was read a moment ago; None when that does not suffice, and for every refusal."""
+    facts = reading_recall(intent)
+    if facts is None:
+        return None
+    try:
+        return facts, orders_plan(intent, facts)
+    except BrokerageError:
+        return None
+
+
+def _decided(intent: OrderIntent) -> tuple[EntryFacts, list[PlannedOrder]]:
+    count = orders_count(intent)
+    facts = facts_read(intent.account_id, intent.symbol, intent.client_order_id, count + ids_ahead(intent))
+    return facts, orders_plan(intent, facts)
 
 
 def intent_facts(intent: OrderIntent) -> dict[str, Any]:

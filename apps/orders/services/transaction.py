@@ -224,12 +224,17 @@ class _Entry(NamedTuple):
 
     account_id: int
     symbol: str
+    instrument_id: int
+    matching_partition: int
     halted: bool
     cash: Decimal
     shares: int
     orig_order_id: int | None
     orig_cash: Decimal | None
     orig_shares: int | None
+    last_low: Decimal | None
+    last_high: Decimal | None
+    client_order_id: str
     rows: EntryRows
 
 
@@ -243,15 +248,21 @@ def entry_write(
     """
     assert not connection.in_atomic_block, "entry commits by itself"
     row = facts.row
+    low, high = facts.last_prices or (None, None)
     entry = _Entry(
         account_id=account_id,
         symbol=row.symbol,
+        instrument_id=row.instrument_id,
+        matching_partition=row.matching_partition,
         halted=row.halted,
         cash=need.cash,
         shares=need.shares,
         orig_order_id=held.order_id if held else None,
         orig_cash=held.cash if held else None,
         orig_shares=held.shares if held else None,
+        last_low=low,
+        last_high=high,
+        client_order_id=rows.order_client_keys[0]["client_order_id"],
         rows=rows,
     )
     failpoint("entry.before_commit", symbol=row.symbol)
