@@ -42,7 +42,7 @@ def id_time(number: int) -> datetime:
 
 
 def id_restamp(number: int, instant: datetime) -> int:
-    """Return the id that ``number``, drawn before and never used, would be if it had been drawn at ``instant``.
+    """Return the id that an unused one, drawn before, would be if it had been drawn at ``instant``.
 
     As unique as one drawn then, while fewer than 2^21 have been drawn since ``number`` was.
     """

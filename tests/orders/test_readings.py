@@ -1,4 +1,4 @@
-"""An order decided on what was read a moment ago: one message, and never another outcome than after a reading."""
+"""An order decided on what was read a moment ago: one message, and the outcome that a reading gives."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What entry read a moment ago of an instrument and its accounts: enough to decide on the next plain limit order.
+"""What entry read a moment ago of an instrument and its accounts: enough for the next plain limit order.
 
 Such an order is entered in one message instead of two. Nothing is believed that it depends on: whether the
 account can pay, whether the share trades, where its price stands and whether the client id was used are
@@ -19,13 +19,13 @@ from apps.primitives.ids import id_restamp
 from apps.primitives.money import MONEY_MAX, QUANTITY_MAX
 
 LIFE = timedelta(seconds=1)
-"""How long a reading serves: so long may a change of price bands or tick sizes, made by hand, go unnoticed."""
+"""How long a reading serves: so long may a change of price bands or tick sizes go unnoticed."""
 
 IDS_AHEAD = 16
 """How many further ids are drawn with a reading: so many orders follow before the next reading."""
 
 DRIFT = Decimal("0.01")
-"""By what part the last price may have moved; an order that not every price within would allow is not for us."""
+"""By what part the last price may have moved; an order that not each of them allows is read for."""
 
 KEPT_MAX = 4_096
 """How many accounts and how many symbols are kept."""
