@@ -48,6 +48,7 @@ def sent(market: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     monkeypatch.setattr(psycopg.Cursor, "execute", noted)
     monkeypatch.setattr(readings, "LIFE", timedelta(hours=1))
+    monkeypatch.setattr(readings, "ACCOUNT_LIFE", timedelta(hours=2))
     yield names
 
 
@@ -126,6 +127,15 @@ def test_a_reading_serves_for_its_life_and_not_when_the_clock_goes_back(
         monkeypatch.setattr(readings, "utc_now", lambda moment=moment: moment)
         ada.buy(1, "100.00")
     assert sent == TWO * 2
+
+
+def test_an_account_is_read_again_after_its_own_time(
+    sent: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = trader_read(sent, cash="1000.00")
+    monkeypatch.setattr(readings, "ACCOUNT_LIFE", timedelta())
+    ada.buy(1, "100.00")
+    assert sent == TWO
 
 
 def test_a_reading_of_yesterdays_session_serves_nobody(

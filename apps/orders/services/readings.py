@@ -21,6 +21,9 @@ from apps.primitives.money import MONEY_MAX, QUANTITY_MAX
 LIFE = timedelta(seconds=1)
 """How long a reading serves: so long may a change of price bands or tick sizes go unnoticed."""
 
+ACCOUNT_LIFE = timedelta(seconds=10)
+"""How long it is believed whose an account is, which never changes; then its open orders are counted anew."""
+
 IDS_AHEAD = 16
 """How many further ids are drawn with a reading: so many orders follow before the next reading."""
 
@@ -78,7 +81,7 @@ def reading_recall(intent: OrderIntent) -> EntryFacts | None:
         return None
     now, (read_at, user_id) = utc_now(), account
     # A clock that goes back must not make a reading young again.
-    if not all(timedelta() <= now - then < LIFE for then in (read_at, reading.facts.now)):
+    if not (timedelta() <= now - read_at < ACCOUNT_LIFE and timedelta() <= now - reading.facts.now < LIFE):
         return None
     if market_session(now) != reading.facts.session:
         return None
